@@ -1,0 +1,131 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"sluice/loop"
+	"sluice/router"
+	"sluice/upstream"
+)
+
+// A Config is everything that a gateway is told.
+type Config struct {
+	Source    string // the file it came from, or "embedded default"
+	Loops     int    // 0: as many as the CPUs that the process may use
+	Log       Log
+	Listeners []Listener
+	Routers   []router.Config
+	Clusters  []upstream.ClusterConfig
+	Admin     *Admin        // nil: no admin server
+	Metrics   Metrics       // further places to serve metrics
+	Pprof     *loop.Addr    // a listener of its own for pprof, beside admin; nil: none
+	Graceful  time.Duration // how long a drain may take; 0: 30 s
+	PidFile   string
+	// Document is the configuration as the user wrote it, JSON, with secrets redacted: the admin's config_dump.
+	Document []byte
+}
+
+// Log is the process's own log.
+type Log struct {
+	Path  string // "stdout", "stderr" or a file
+	Level slog.Level
+}
+
+// A Listener is one address that accepts connections.
+type Listener struct {
+	Name    string
+	Origin  string
+	Address loop.Addr
+	// Bind is false for a listener that is known but not opened (bind_port: false).
+	Bind        bool
+	IdleTimeout time.Duration // of a keep-alive connection; 0: 75 s
+	AccessLogs  []AccessLog
+	MaxConns    int // 0: 10 000; < 0: none
+	// Exactly one of these is set; none: the listener accepts and closes, which the gateway warns about.
+	HTTP *HTTPProxy
+	TCP  *TCPProxy
+	// Unserved says why the listener has neither ("its filter chain is empty").
+	Unserved string
+}
+
+// HTTPProxy is MOSN's `proxy` network filter: it decodes a protocol and routes its requests.
+type HTTPProxy struct {
+	Protocols []string // "Http1" ...; several, or "Auto", are told apart by the first bytes
+	Router    string   // the name of a router configuration
+	Forwarded Forwarded
+	Limits    RequestLimits
+	Timeouts  RequestTimeouts
+}
+
+// Forwarded says what the gateway tells upstreams about the client. The zero value tells everything and trusts nobody.
+type Forwarded struct {
+	NoVia       bool
+	NoXFF       bool // X-Forwarded-For
+	NoXFProto   bool
+	NoXFHost    bool
+	Trusted     []netip.Prefix // peers whose X-Forwarded-*, Forwarded and X-Request-Id are kept
+	NoRequestID bool           // do not add X-Request-Id
+	ViaName     string         // pseudonym in Via; "" means "sluice"
+}
+
+// RequestLimits bounds one request; zero means the default, negative none.
+type RequestLimits struct {
+	HeadBytes, HeadFields, RequestLine int
+	Body                               int64
+}
+
+// RequestTimeouts bounds the phases of one request; zero means the default, negative none.
+type RequestTimeouts struct {
+	Head       time.Duration // to receive a head: 30 s
+	Progress   time.Duration // body or reader without a byte moved: 60 s
+	StreamIdle time.Duration // an exchange without any event: 300 s
+	TunnelIdle time.Duration // an upgraded or CONNECT connection without a byte: 3600 s
+}
+
+// TCPProxy is MOSN's `tcp_proxy` network filter: bytes both ways.
+type TCPProxy struct {
+	Cluster     string
+	IdleTimeout time.Duration // 0: none
+	Routes      []TCPRoute    // the first that matches wins; none: Cluster
+}
+
+// A TCPRoute chooses a cluster by addresses.
+type TCPRoute struct {
+	Cluster          string
+	Sources          []netip.Prefix
+	Destinations     []netip.Prefix
+	SourcePorts      []PortRange
+	DestinationPorts []PortRange
+}
+
+// A PortRange holds both ends.
+type PortRange struct{ From, To uint16 }
+
+// An AccessLog is one destination of access log lines.
+type AccessLog struct {
+	Path   string // "stdout", "stderr" or a file
+	Format string // MOSN's %variable% text; "" means the default; "json" means one JSON object a line
+}
+
+// Admin is the admin server.
+type Admin struct {
+	Address netip.AddrPort
+}
+
+// Metrics says where metrics are served, beside the admin server.
+type Metrics struct {
+	Sinks []PrometheusSink
+	// Exclusions of MOSN's stats_matcher.
+	RejectAll      bool
+	ExcludedLabels []string
+	ExcludedKeys   []string
+}
+
+// A PrometheusSink serves the metrics on a port of their own.
+type PrometheusSink struct {
+	Port            int
+	Endpoint        string // "" means /metrics
+	NoProcess, NoGo bool
+}

@@ -1,0 +1,165 @@
+package loop
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// A Loop is one reactor. looptest has the same in memory, with virtual time.
+type Loop interface {
+	// Index numbers the loops of a Group from zero.
+	Index() int
+	// Now is the loop's monotonic clock: the time since the process's epoch, refreshed every poll round and every
+	// 64 callbacks.
+	Now() time.Duration
+	// Wall is the wall-clock time at now.
+	Wall(now time.Duration) time.Time
+	// Arm makes t fire at the given time or at most Tick later, never earlier; a timer that is armed is moved. Moving
+	// it later, or to where it already lies, costs a store. Disarm stops it. A timer must not be freed while armed; a
+	// pooled owner may keep it armed and Arm it again.
+	Arm(t *Timer, at time.Duration)
+	Disarm(t *Timer)
+	// Dial starts to connect. h.Opened or h.Closed (with ErrConnectTimeout or the system's error) follows, never from
+	// inside Dial. Closing the returned Conn before Opened cancels it.
+	Dial(o DialOptions, h Handler) (Conn, error)
+	// Post makes f run on the loop. It is safe on any goroutine. After the loop has stopped it returns false.
+	Post(f func()) bool
+}
+
+// A Conn is one socket. All methods belong to its loop. It implements protocols.Output.
+type Conn interface {
+	// Reserve, Commit, Write and Buffered are the output; see protocols.Output.
+	Reserve(n int) []byte
+	Commit(b []byte)
+	Write(b []byte)
+	Buffered() int
+	// Gather says that flushes may wait for the end of the poll round, so that the output of many callbacks leaves in
+	// one write. It is for multiplexed connections.
+	Gather(on bool)
+
+	// Pause stops calls of Received and, at the next event, reading. Resume undoes it and, when bytes were left
+	// unconsumed, makes the loop call Received with them in its next round even if the peer sends nothing more; it may
+	// be called on a connection that is not paused for just that effect.
+	Pause()
+	Resume()
+
+	// CloseWrite sends a FIN behind what is buffered; reading goes on.
+	CloseWrite()
+	// Close ends the connection. Handler.Closed follows from the loop, never from inside the call, with err.
+	// CloseNow drops what is buffered; CloseFlushed sends it first; CloseLingering sends it and a FIN, then reads and
+	// drops at most 256 KiB for at most 2 s, so that the peer sees the last answer and not a RST. CloseReset drops
+	// everything and sends a RST. The two that wait give up when no byte has moved for 60 s.
+	// No callback but Closed follows a Close of any kind; a second Close is ignored unless it is harder.
+	Close(how CloseMode, err error)
+
+	// SetHandler replaces the handler for the callbacks to come.
+	SetHandler(h Handler)
+	Loop() Loop
+	LocalAddr() Addr
+	RemoteAddr() Addr
+	// ID is unique in the process.
+	ID() uint64
+}
+
+// A CloseMode says how a connection ends.
+type CloseMode uint8
+
+// The modes, softest first.
+const (
+	CloseLingering CloseMode = iota
+	CloseFlushed
+	CloseNow
+	CloseReset
+)
+
+// A Handler owns a connection. Its methods run on the connection's loop, one at a time. A panic in one costs the
+// connection (Closed is still called) and is counted and logged.
+type Handler interface {
+	// Opened is called once for a dialled connection when it is established.
+	Opened(c Conn)
+	// Received gives the unconsumed bytes, oldest first, and returns how many of them are consumed. The rest is kept
+	// and given again, longer, when more arrives, or as it is after Resume. When MaxUnread bytes are left unconsumed
+	// the loop stops reading until some are consumed. b is lent for the call.
+	Received(c Conn, b []byte) (n int)
+	// ReadClosed says that the peer has sent a FIN. rest is what is still unconsumed. It is called once, and not before
+	// a paused connection is resumed and has been given everything in front of the FIN. Received may still be called
+	// afterwards if bytes are left and Resume asks for them. The connection stays open for writing.
+	ReadClosed(c Conn, rest []byte)
+	// Drained says that Buffered has fallen to LowWater or less after it had been above HighWater.
+	Drained(c Conn)
+	// Closed is the last call. err is why: what Close was given, or io.EOF-like errors of the system.
+	Closed(c Conn, err error)
+}
+
+// Water marks and limits of every connection.
+const (
+	HighWater    = 64 << 10 // output above it: producers should pause
+	LowWater     = 16 << 10 // output at or below it again: Drained
+	MaxUnread    = 64 << 10 // unconsumed input at which reading stops (raised by SetMaxUnread of Options)
+	WriteThrough = 16 << 10 // a Write of this size or more is not copied first
+)
+
+// Tick is the resolution of timers.
+const Tick = 4 * time.Millisecond
+
+// Errors that Closed and Dial report, beside the system's.
+var (
+	ErrConnectTimeout = errors.New("connect timeout")
+	ErrLoopStopped    = errors.New("the loop has stopped")
+	ErrPanicked       = errors.New("a handler panicked")
+)
+
+// A Timer is a deadline, embedded by value in what it belongs to: arming and moving it allocates nothing.
+type Timer struct {
+	owner      Expirer
+	at         time.Duration // the deadline; 0 when disarmed
+	slotAt     time.Duration // when the wheel will look at it; 0 when not linked
+	next, prev *Timer
+}
+
+// An Expirer is told when one of its timers fires; a Timer fires once for each Arm.
+type Expirer interface {
+	Expired(t *Timer, now time.Duration)
+}
+
+// Init names the owner; it must be called once before Arm.
+func (t *Timer) Init(owner Expirer) { t.owner = owner }
+
+// Armed reports whether t will fire.
+func (t *Timer) Armed() bool { return t.at != 0 }
+
+// At is when t will fire; zero when it is not armed.
+func (t *Timer) At() time.Duration { return t.at }
+
+// Addr is a TCP address or the path of a unix socket.
+type Addr struct {
+	AddrPort netip.AddrPort
+	Path     string // of a unix socket; empty for TCP. A leading "@" means the abstract namespace
+}
+
+func (a Addr) String() string {
+	switch {
+	case a.Path != "":
+		return "unix:" + a.Path
+	case a.AddrPort.IsValid():
+		return a.AddrPort.String()
+	}
+	return ""
+}
+
+// Network is "unix" or "tcp".
+func (a Addr) Network() string {
+	if a.Path != "" {
+		return "unix"
+	}
+	return "tcp"
+}
+
+// DialOptions say where to connect and how.
+type DialOptions struct {
+	Addr    Addr
+	Source  netip.Addr    // local address; invalid for any
+	Timeout time.Duration // until established; 0 means 10 s
+	Mark    int           // SO_MARK, 0 for none
+}

@@ -1,0 +1,88 @@
+package upstream
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A ClusterConfig describes a cluster as a configuration front end writes it down.
+type ClusterConfig struct {
+	Name      string
+	Origin    string // file:line:column, for error messages
+	Discovery Discovery
+	Policy    Policy
+	Choices   int // least-request: how many endpoints compete; 0 means 2
+	Hosts     []HostConfig
+
+	Protocol       string        // "" means the downstream's; set by a cluster-level upstream protocol
+	ConnectTimeout time.Duration // 0: 10 s
+	IdleTimeout    time.Duration // of a pooled connection; 0: 4 s less than most servers keep; < 0 none
+	Limits         ClusterLimits
+	Source         netip.Addr // local address to connect from
+	Mark           int        // SO_MARK
+
+	DNS DNSConfig
+}
+
+// Discovery says how the hosts of a cluster become endpoints.
+type Discovery uint8
+
+// The kinds of discovery.
+const (
+	// Static: hosts are addresses; a host name is resolved like in DNS.
+	Static Discovery = iota
+	// DNS: every host name stands for all of its addresses, resolved again and again.
+	DNS
+)
+
+// Policy is a load-balancing policy.
+type Policy uint8
+
+// The policies that exist so far.
+const (
+	RoundRobin Policy = iota
+	Random
+	WeightedRoundRobin
+	LeastRequest
+)
+
+func (p Policy) String() string {
+	switch p {
+	case RoundRobin:
+		return "round_robin"
+	case Random:
+		return "random"
+	case WeightedRoundRobin:
+		return "weighted_round_robin"
+	case LeastRequest:
+		return "least_request"
+	}
+	return "unknown"
+}
+
+// A HostConfig is one host of a cluster.
+type HostConfig struct {
+	Origin   string
+	Address  string // "10.0.0.1:80", "[::1]:80", "name:80" or "unix:/path"
+	Hostname string // for auto host rewrite and logs; "" means the name in Address
+	Weight   uint32 // clamped to 1..128; 0 means 1
+	Metadata map[string]string
+}
+
+// ClusterLimits bounds a cluster, over all loops. Zero means no limit.
+type ClusterLimits struct {
+	Connections int // max_connections, per endpoint
+	Requests    int // max_requests in flight, per cluster
+	Retries     int // max_retries in flight, per cluster
+}
+
+// DNSConfig says how names are resolved.
+type DNSConfig struct {
+	Refresh    time.Duration // 0: 5 s
+	RespectTTL bool
+	IPv6       bool // prefer V6_ONLY; default V4_ONLY, as MOSN
+	Servers    []string
+	Search     []string
+	Port       string
+	File       string // resolv.conf
+}
