@@ -126,6 +126,9 @@ type Env struct {
 	Limits Limits // filled in: no zero left (see Limits.WithDefaults)
 	// Scratch is the header into which Decode parses; it is valid inside a Sink's Event call only.
 	Scratch Header
+	// Ev is the event that Decode passes on: a local one would escape to the heap. Decode never runs inside another
+	// Decode of the same loop, so one serves all; a codec sets all of it (Ev = Event{...}) for each call of a sink.
+	Ev Event
 }
 
 // NewEnv returns an Env with l, defaults filled in.

@@ -1,0 +1,175 @@
+package upstream
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"sluice/loop"
+	"sluice/upstream/balance"
+)
+
+// A Cluster is a named set of endpoints that can serve the same requests. It keeps its identity through every update of
+// a [Manager] in which its name still exists.
+//
+// Its endpoints are published to the loops as immutable sets; each loop has a [Local] with the pools. The exported
+// methods are safe on any goroutine.
+type Cluster struct {
+	Name string
+	// Data is what Hooks.ClusterAdded returned: the owner's counters. It never changes.
+	Data any
+
+	manager *Manager
+	locals  []*Local
+	current atomic.Pointer[endpointSet]
+
+	mu        sync.Mutex // guards what follows, off the loops
+	config    ClusterConfig
+	names     map[string]*watchedName // host names of the configuration, by host:port
+	endpoints map[string]*Endpoint    // by Endpoint.Name
+}
+
+// watchedName is a host that is resolved again and again.
+type watchedName struct {
+	stop  func()
+	addrs []netip.Addr
+}
+
+// endpointSet is what the loops see of a cluster: an immutable list, a selector over it, and the settings that matter
+// to a connection.
+type endpointSet struct {
+	config    ClusterConfig
+	endpoints []*Endpoint
+	selector  balance.Selector
+	requests  *budget
+	retries   *budget
+}
+
+// On returns the cluster's part on loop l, which only l's goroutine may use.
+func (c *Cluster) On(l loop.Loop) *Local { return c.locals[l.Index()] }
+
+// Endpoints returns the current endpoints.
+func (c *Cluster) Endpoints() []*Endpoint { return c.current.Load().endpoints }
+
+// Config returns the configuration in force.
+func (c *Cluster) Config() ClusterConfig { return c.current.Load().config }
+
+// update makes cfg the configuration in force. c.mu is held by nobody.
+func (c *Cluster) update(cfg ClusterConfig) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.config = cfg
+	wanted := make(map[string]bool)
+	for _, h := range cfg.Hosts {
+		if name, ok := hostName(h.Address); ok {
+			wanted[name] = true
+		}
+	}
+	for name, w := range c.names {
+		if !wanted[name] {
+			w.stop()
+			delete(c.names, name)
+		}
+	}
+	for name := range wanted {
+		if c.names[name] == nil {
+			c.watch(name)
+		}
+	}
+	c.publish()
+}
+
+// watch starts to resolve name; c.mu is held.
+func (c *Cluster) watch(name string) {
+	w := &watchedName{}
+	c.names[name] = w
+	w.stop = c.manager.resolver(c.config.DNS).Watch(name, func(addrs []netip.Addr, err error) {
+		if err != nil {
+			c.manager.hooks.ResolveFailed(c, name, err)
+			return
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.names[name] != w {
+			return
+		}
+		w.addrs = addrs
+		c.publish()
+	})
+}
+
+// publish builds the set of endpoints that the configuration and the resolved names give and hands it to the loops;
+// c.mu is held.
+func (c *Cluster) publish() {
+	old := c.current.Load()
+	set := &endpointSet{config: c.config}
+	var weights []balance.Endpoint
+	seen := make(map[string]*Endpoint)
+	add := func(addr loop.Addr, h *HostConfig) {
+		name := addr.String()
+		if seen[name] != nil {
+			return
+		}
+		e := c.endpoints[name]
+		if e == nil {
+			e = &Endpoint{Cluster: c, Addr: addr, Name: name, Hostname: h.hostname()}
+			e.Data = c.manager.hooks.EndpointAdded(e)
+		}
+		seen[name] = e
+		set.endpoints = append(set.endpoints, e)
+		weights = append(weights, balance.Endpoint{Weight: min(max(h.Weight, 1), 128), Healthy: true})
+	}
+	for i := range c.config.Hosts {
+		h := &c.config.Hosts[i]
+		if name, ok := hostName(h.Address); ok {
+			for _, a := range c.names[name].addrs {
+				add(loop.Addr{AddrPort: netip.AddrPortFrom(a, h.port())}, h)
+			}
+			continue
+		}
+		add(h.addr(), h)
+	}
+	c.endpoints = seen
+	set.selector = c.config.Policy.build(weights, c.config.Choices)
+	set.requests, set.retries = budgets(old, c.config.Limits, len(c.locals))
+	c.current.Store(set)
+	for _, l := range c.locals {
+		l.loop.Post(func() { l.apply(set) })
+	}
+}
+
+// budgets keeps what old counts when the limits are the same.
+func budgets(old *endpointSet, limits ClusterLimits, loops int) (requests, retries *budget) {
+	if old != nil && old.config.Limits == limits {
+		return old.requests, old.retries
+	}
+	requests, retries = new(budget), new(budget)
+	requests.init(limits.Requests, loops)
+	retries.init(limits.Retries, loops)
+	return requests, retries
+}
+
+func (c *Cluster) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.names {
+		w.stop()
+	}
+	c.names = map[string]*watchedName{}
+	c.config.Hosts = nil
+	c.publish()
+}
+
+// build makes the policy's selector.
+func (p Policy) build(eps []balance.Endpoint, choices int) balance.Selector {
+	switch p {
+	case Random:
+		return balance.NewRandom(eps)
+	case WeightedRoundRobin:
+		return balance.NewWeightedRoundRobin(eps)
+	case LeastRequest:
+		return balance.NewLeastRequest(eps, max(choices, 2))
+	case RoundRobin:
+	}
+	return balance.NewRoundRobin(eps)
+}

@@ -1,0 +1,210 @@
+package upstream
+
+import (
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"sluice/loop"
+	"sluice/protocols"
+	"sluice/upstream/balance"
+)
+
+// maxWaiting bounds the requests that wait for a connection to one endpoint on one loop.
+const maxWaiting = 1024
+
+// shareEvery is how often a loop tells the others its counts of requests in flight, and looks at theirs.
+const shareEvery = 100 * time.Millisecond
+
+// A Local is a cluster on one loop: its pools and its counts. Everything in it belongs to that loop, except shared.
+type Local struct {
+	cluster *Cluster
+	loop    loop.Loop
+
+	set      *endpointSet
+	hosts    []*host // parallel to set.endpoints
+	own      []int32 // requests in flight on this loop, parallel to set.endpoints
+	others   []int32 // those of the other loops, as of sharedAt
+	sharedAt time.Duration
+	turn     uint64
+	rng      rand.PCG
+	requests allowance
+	retries  allowance
+	waits    *Wait // free list
+	tried    []int32
+	pick     balance.Input
+
+	// shared is own as the other loops may read it: replaced whole when the set changes.
+	shared atomic.Pointer[sharedCounts]
+}
+
+// sharedCounts belongs to one loop, which writes it every shareEvery while requests come; the others read it.
+type sharedCounts struct {
+	set    *endpointSet
+	counts []atomic.Int32
+}
+
+func newLocal(c *Cluster, l loop.Loop) *Local {
+	loc := &Local{cluster: c, loop: l, set: &endpointSet{requests: new(budget), retries: new(budget)}}
+	loc.rng.Seed(rand.Uint64(), rand.Uint64())
+	loc.turn = loc.rng.Uint64() >> 32 // loops that start at different turns spread their first requests
+	loc.requests.reset(loc.set.requests)
+	loc.retries.reset(loc.set.retries)
+	return loc
+}
+
+// apply makes set the one in force; hosts that stay keep their connections.
+func (l *Local) apply(set *endpointSet) {
+	old := make(map[*Endpoint]*host, len(l.hosts))
+	for _, h := range l.hosts {
+		h.inFlight = l.own[h.index]
+		h.index = -1
+		old[h.endpoint] = h
+	}
+	l.set = set
+	l.hosts = make([]*host, len(set.endpoints))
+	l.own = make([]int32, len(set.endpoints))
+	l.others = make([]int32, len(set.endpoints))
+	l.shared.Store(&sharedCounts{set: set, counts: make([]atomic.Int32, len(set.endpoints))})
+	for i, e := range set.endpoints {
+		h := old[e]
+		if h == nil {
+			h = &host{local: l, endpoint: e}
+		}
+		delete(old, e)
+		h.index = i
+		l.own[i] = h.inFlight
+		l.hosts[i] = h
+	}
+	l.requests.reset(set.requests)
+	l.retries.reset(set.retries)
+	for _, h := range old {
+		h.retire()
+	}
+}
+
+// Cluster returns the cluster.
+func (l *Local) Cluster() *Cluster { return l.cluster }
+
+// Config returns the settings in force on this loop.
+func (l *Local) Config() *ClusterConfig { return &l.set.config }
+
+// A Request says what an Acquire is for.
+type Request struct {
+	Protocol *protocols.Protocol
+	Env      *protocols.Env
+	Hash     uint64
+	Tried    []*Endpoint // endpoints that already failed this request: avoided while there are others
+}
+
+// Acquire finds a connection for x. It returns a Lease at once when one is idle; otherwise a Wait, and x.Ready or
+// x.Failed follows from the loop; otherwise the reason why not. It allocates only to make a connection.
+func (l *Local) Acquire(r *Request, x Exchange) (*Lease, *Wait, protocols.Reason) {
+	if !l.requests.acquire() {
+		return nil, nil, protocols.ReasonOverflow
+	}
+	h := l.choose(r)
+	if h == nil {
+		l.requests.release()
+		return nil, nil, protocols.ReasonNoHealthyEndpoint
+	}
+	l.own[h.index]++
+	if c := h.popIdle(r.Protocol); c != nil {
+		return c.lend(x), nil, protocols.ReasonNone
+	}
+	if h.waiting >= maxWaiting {
+		h.drop()
+		return nil, nil, protocols.ReasonOverflow
+	}
+	w := l.newWait(h, r, x)
+	h.push(w)
+	h.dialMore()
+	return nil, w, protocols.ReasonNone
+}
+
+// choose asks the balancer.
+func (l *Local) choose(r *Request) *host {
+	l.tried = l.tried[:0]
+	for _, e := range r.Tried {
+		for i, o := range l.set.endpoints {
+			if o == e {
+				l.tried = append(l.tried, int32(i))
+			}
+		}
+	}
+	l.turn++
+	if l.set.config.Policy == LeastRequest && len(l.cluster.locals) > 1 {
+		l.share()
+	}
+	l.pick = balance.Input{Hash: r.Hash, Random: l.rng.Uint64(), Turn: l.turn, Own: l.own, Others: l.others, Tried: l.tried}
+	if l.set.selector == nil {
+		return nil
+	}
+	i := l.set.selector.Pick(&l.pick)
+	if i < 0 {
+		return nil
+	}
+	return l.hosts[i]
+}
+
+// share exchanges counts with the other loops, at most every shareEvery.
+func (l *Local) share() {
+	now := l.loop.Now()
+	if now-l.sharedAt < shareEvery {
+		return
+	}
+	l.sharedAt = now
+	mine := l.shared.Load()
+	for i := range l.own {
+		mine.counts[i].Store(l.own[i])
+		l.others[i] = 0
+	}
+	for _, o := range l.cluster.locals {
+		theirs := o.shared.Load()
+		if o == l || theirs == nil || theirs.set != l.set {
+			continue
+		}
+		for i := range theirs.counts {
+			l.others[i] += theirs.counts[i].Load()
+		}
+	}
+}
+
+// AcquireRetry takes one of the cluster's retries in flight; ReleaseRetry gives it back.
+func (l *Local) AcquireRetry() bool { return l.retries.acquire() }
+
+// ReleaseRetry is described at AcquireRetry.
+func (l *Local) ReleaseRetry() { l.retries.release() }
+
+// A Wait is a request that waits for a connection.
+type Wait struct {
+	host       *host
+	exchange   Exchange
+	protocol   *protocols.Protocol
+	env        *protocols.Env
+	next, prev *Wait
+}
+
+func (l *Local) newWait(h *host, r *Request, x Exchange) *Wait {
+	w := l.waits
+	if w == nil {
+		w = new(Wait)
+	} else {
+		l.waits = w.next
+	}
+	*w = Wait{host: h, exchange: x, protocol: r.Protocol, env: r.Env}
+	return w
+}
+
+func (l *Local) freeWait(w *Wait) {
+	*w = Wait{next: l.waits}
+	l.waits = w
+}
+
+// Cancel gives up waiting; neither Ready nor Failed follows.
+func (w *Wait) Cancel() {
+	h := w.host
+	h.remove(w)
+	h.local.freeWait(w)
+	h.drop()
+}
