@@ -1,0 +1,77 @@
+# `make` lists what there is to do.
+
+GO        ?= go
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME  ?= 60s
+LINT       = bin/golangci-lint
+LINT_VERSION = v2.15.0
+# The version comes from the linker, so that a build needs no more than the source.
+BUILDFLAGS = -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test race fuzz bench cover verify fmt vet arch tidy lint clean go-exists test-needs
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## build and serve the built-in demo (ARGS="-c FILE" for a configuration)
+	@./bin/sluice start $(ARGS)
+
+build: go-exists ## build bin/sluice
+	@$(GO) build $(BUILDFLAGS) -o bin/sluice ./cmd/sluice
+
+# The tests that count allocations do not run under the race detector: its sync.Pool drops on purpose. So everything
+# runs once without it and once with it.
+test: test-needs ## every test, plain and with -race; installs what they need
+	$(GO) test ./...
+	$(GO) test -race ./...
+
+race: test-needs ## every test with -race
+	$(GO) test -race ./...
+
+fuzz: go-exists ## every fuzz target for FUZZTIME (60s) each
+	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
+		for target in $$($(GO) test -list '^Fuzz' $$dir | grep '^Fuzz'); do \
+			echo "== $$dir $$target, $(FUZZTIME)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
+		done; \
+	done
+
+bench: go-exists ## compare with other proxies (ARGS="..." goes to ./bench)
+	$(GO) run ./bench $(ARGS)
+
+cover: go-exists ## test coverage, in coverage.html
+	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...
+	$(GO) tool cover -html=coverage.out -o coverage.html
+	@$(GO) tool cover -func=coverage.out | tail -n 1
+
+verify: fmt vet arch tidy lint ## everything that is checked beside the tests
+
+fmt: go-exists
+	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$files" ]; then echo "not gofmt-ed (gofmt -w mends it):" >&2; echo "$$files" >&2; exit 1; fi
+
+vet: go-exists
+	$(GO) vet ./...
+
+arch: go-exists
+	$(GO) test -run '^Test(ImportDirections|OutsideImports|PurePackages|OneFileNamesCodecs|NoInit|FileLength|PackageComments|Match)$$' ./gateway
+
+tidy: go-exists
+	$(GO) mod tidy -diff
+
+lint: $(LINT)-$(LINT_VERSION) ## golangci-lint, installed into bin/
+	$(LINT)-$(LINT_VERSION) run
+
+$(LINT)-$(LINT_VERSION): | go-exists
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv $(LINT) $@
+
+clean: ## remove what was built
+	rm -rf bin coverage.out coverage.html
+
+go-exists:
+	@command -v $(GO) >/dev/null || { echo 'Go is missing: install 1.26 or newer, see go.dev/doc/install' >&2; exit 1; }
+
+test-needs: go-exists
+	@.ci/need gcc curl
