@@ -36,7 +36,7 @@ func layers() []layer {
 		{"gateway/filter", []string{"router", "protocols"}},
 		{"gateway/filter/...", []string{"gateway/filter", "router", "protocols"}},
 		{"gateway/admin", []string{"gateway/config", "gateway/telemetry/..."}},
-		{"gateway/telemetry/...", []string{"gateway/telemetry/...", "protocols"}},
+		{"gateway/telemetry/...", []string{"gateway/telemetry/...", "protocols", "loop"}},
 		{"protocols/protocoltest", []string{"protocols"}},
 		{"protocols", nil},
 		{"protocols/...", []string{"protocols"}},
