@@ -1,0 +1,31 @@
+// Command bench compares Sluice with other proxies, and with the least that moving bytes can cost, on one machine.
+//
+// # Usage
+//
+//	make bench                                  # everything, about eight minutes
+//	go run ./bench --quick                      # the same in two minutes, less certain
+//	go run ./bench --workload tiny --peer sluice,forwarder,nginx
+//	go run ./bench --save                       # also writes bench/results/<date>.{json,md}
+//	go run ./bench --workload tiny --peer sluice --profile cpu.pprof
+//
+// # Method
+//
+// The proxy under measurement is alone on one CPU; the load generator, the backend and this program share another.
+// Rounds are interleaved (A B C A B C ...), and what is reported is the median over rounds, of the ratios as well: each
+// ratio is taken within one round, because rates drift over minutes and ratios do not.
+//
+// CPU per request is the kernel's own account of the proxy's processes: the scheduler's run time, in nanoseconds, of all
+// threads alive and ended (clock_gettime on the process's CPU clock, what /proc/PID/schedstat shows per thread). The load
+// generator stops at a gate before and after each measurement, with nothing in flight, so the account is read for
+// exactly the requests that were counted. The split into user and system time is the kernel's sampling at each tick
+// (4 ms at 250 Hz) scaled to that total; it is only as good as the number of ticks, so user time is summed over all rounds.
+//
+// Every answer's status, length and bytes are checked. Time that others spent on the proxy's CPU is measured and shown: a
+// run on a busy machine says so itself.
+//
+// # Code map
+//
+// forwarder/, backend/ and load/ are C, compiled at run time. peers/ has the configurations. peer.go and workload.go are
+// the two tables to extend; runner.go goes through them; account.go reads the kernel's books; summary.go and targets.go
+// judge; report.go prints.
+package main

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// options are what a run is told. They do not change after parseOptions.
+type options struct {
+	workloads         []workload
+	peers             []peer
+	rounds            int
+	seconds, warmup   float64
+	quick             bool
+	save              string // the directory for results; "": not saved
+	profile           string // where sluice's CPU profile goes; "": none
+	sluice            string // a binary to measure instead of building one
+	noInstall         bool
+	proxyCPU, loadCPU int
+}
+
+const usageText = `usage: go run ./bench [flags]
+
+Compares sluice with other proxies. A full run takes about eight minutes of an otherwise quiet machine with two CPUs.
+
+  --quick            fewer and shorter rounds: two minutes, less certain
+  --workload NAMES   only these, separated by commas: %s
+  --peer NAMES       only these, separated by commas: %s
+  --rounds N         interleaved rounds per workload (9; quick: 5)
+  --seconds S        length of one measurement (2; quick: 0.7)
+  --save             write results/<date>.json and .md below bench/
+  --out DIR          write them there instead (implies --save)
+  --profile FILE     save sluice's CPU profile under the tiny workload; read it with go tool pprof
+  --sluice FILE      measure this binary instead of building ./cmd/sluice
+  --proxy-cpu N      the CPU of the proxy (the first that this process may use)
+  --load-cpu N       the CPU of load and backend (the second)
+  --no-install       do not install missing peers with apt-get
+
+examples:
+  go run ./bench --quick --workload tiny
+  go run ./bench --workload tiny,open --peer sluice,nginx --rounds 21
+  go run ./bench --workload tiny --peer sluice --rounds 3 --seconds 5 --profile cpu.pprof
+`
+
+func parseOptions(args []string, stderr io.Writer) (options, error) {
+	var o options
+	var names, wanted string
+	var save bool
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintf(stderr, usageText, namesOf(workloads(), workloadName), namesOf(peers(), peerName))
+	}
+	flags.BoolVar(&o.quick, "quick", false, "")
+	flags.StringVar(&names, "workload", "", "")
+	flags.StringVar(&wanted, "peer", "", "")
+	flags.IntVar(&o.rounds, "rounds", 0, "")
+	flags.Float64Var(&o.seconds, "seconds", 0, "")
+	flags.BoolVar(&save, "save", false, "")
+	flags.StringVar(&o.save, "out", "", "")
+	flags.StringVar(&o.profile, "profile", "", "")
+	flags.StringVar(&o.sluice, "sluice", "", "")
+	flags.IntVar(&o.proxyCPU, "proxy-cpu", -1, "")
+	flags.IntVar(&o.loadCPU, "load-cpu", -1, "")
+	flags.BoolVar(&o.noInstall, "no-install", false, "")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q; see --help", flags.Arg(0))
+	}
+	var err error
+	if o.workloads, err = choose("workload", workloads(), workloadName, split(names)); err != nil {
+		return o, err
+	}
+	if o.peers, err = choose("peer", peers(), peerName, split(wanted)); err != nil {
+		return o, err
+	}
+	if save && o.save == "" {
+		root, err := moduleRoot()
+		if err != nil {
+			return o, fmt.Errorf("--save: %w; or name a directory with --out", err)
+		}
+		o.save = root + "/bench/results"
+	}
+	o.defaults()
+	return o, o.validate()
+}
+
+func (o *options) defaults() {
+	rounds, seconds := 9, 2.0
+	o.warmup = 0.3
+	if o.quick {
+		rounds, seconds, o.warmup = 5, 0.7, 0.2
+	}
+	if o.rounds == 0 {
+		o.rounds = rounds
+	}
+	if o.seconds == 0 {
+		o.seconds = seconds
+	}
+	cpus := allowedCPUs()
+	if o.proxyCPU < 0 {
+		o.proxyCPU = cpus[0]
+	}
+	if o.loadCPU < 0 {
+		o.loadCPU = cpus[min(1, len(cpus)-1)]
+	}
+}
+
+func (o *options) validate() error {
+	const mostRounds, mostSeconds = 1000, 300
+	if o.rounds < 1 || o.rounds > mostRounds {
+		return fmt.Errorf("--rounds %d: must be from 1 to %d", o.rounds, mostRounds)
+	}
+	if o.seconds < 0.05 || o.seconds > mostSeconds {
+		return fmt.Errorf("--seconds %g: must be from 0.05 to %d", o.seconds, mostSeconds)
+	}
+	if o.profile != "" && !slices.ContainsFunc(o.peers, func(p peer) bool { return p.name == subject }) {
+		return errors.New("--profile is of sluice, which --peer leaves out")
+	}
+	if o.profile != "" && !slices.ContainsFunc(o.workloads, func(w workload) bool { return w.name == tiny }) {
+		return errors.New("--profile is taken under the tiny workload, which --workload leaves out")
+	}
+	return nil
+}
+
+// allowedCPUs lists the CPUs that this process may use; there is at least one.
+func allowedCPUs() []int {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return []int{0}
+	}
+	var cpus []int
+	for cpu := range len(set) * 64 {
+		if set.IsSet(cpu) {
+			cpus = append(cpus, cpu)
+		}
+	}
+	return cpus
+}
+
+func workloadName(w workload) string { return w.name }
+func peerName(p peer) string         { return p.name }
+
+func namesOf[T any](all []T, name func(T) string) string {
+	names := make([]string, len(all))
+	for i, v := range all {
+		names[i] = name(v)
+	}
+	return strings.Join(names, ", ")
+}
+
+func split(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+}

@@ -1,0 +1,353 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// A bench is one run of the harness.
+type bench struct {
+	options     options
+	shop        *workshop
+	launch      *launcher
+	loadBinary  string
+	backendPort int
+	report      *report
+	// A bar of progress: measurements done and to do.
+	done, all int
+}
+
+// A contestant is a peer of this run, with its binary.
+type contestant struct {
+	peer
+	binary string
+}
+
+// A proxy is a running contestant.
+type proxy struct {
+	contestant
+	setup   setup
+	process *process
+	family  []int // its processes
+}
+
+// A sample is what one peer did in one round of one workload.
+type sample struct {
+	Peer     string     `json:"peer"`
+	Workload string     `json:"workload"`
+	Round    int        `json:"round"`
+	Rate     float64    `json:"offered_rate,omitempty"`
+	CPU      float64    `json:"cpu_us"` // per request; microseconds
+	User     float64    `json:"user_us"`
+	System   float64    `json:"system_us"`
+	PerSec   float64    `json:"requests_per_second"`
+	Switches float64    `json:"sleeps_per_request"`
+	Busy     float64    `json:"proxy_cpu_busy"`   // part of the time that the proxy worked
+	Foreign  float64    `json:"proxy_cpu_others"` // part of the time that others had the proxy's CPU
+	Memory   memory     `json:"memory"`
+	Load     loadResult `json:"load"`
+}
+
+// run measures everything that the options ask for.
+func (b *bench) run(ctx context.Context) error {
+	contestants, err := b.findPeers(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.startBackend(ctx); err != nil {
+		return err
+	}
+	// From here on this program must not disturb the proxy. (What it has built so far, it built on all CPUs.)
+	if err := pinSelf(b.options.loadCPU); err != nil {
+		return err
+	}
+	b.plan(contestants)
+	if err := b.rounds(ctx, contestants); err != nil {
+		return err
+	}
+	for _, w := range b.options.workloads {
+		if w.kind == idleHold {
+			if err := b.idle(ctx, contestants, w); err != nil {
+				return err
+			}
+		}
+	}
+	return b.syscalls(ctx, contestants)
+}
+
+// findPeers locates, installs or builds the chosen peers. Only those of others may be missing.
+func (b *bench) findPeers(ctx context.Context) ([]contestant, error) {
+	var found []contestant
+	for _, p := range b.options.peers {
+		binary, err := p.find(ctx, b)
+		if errors.Is(err, errSkip) {
+			b.report.Skipped = append(b.report.Skipped, p.name+": "+err.Error())
+			b.shop.progress("%s %v", p.name, err)
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w (leave it out with --peer)", p.name, err)
+		}
+		found = append(found, contestant{p, binary})
+		b.report.Peers = append(b.report.Peers, peerInfo{Name: p.name, About: p.about, Version: p.versionOf(ctx, binary)})
+	}
+	if len(found) == 0 {
+		return nil, errors.New("no peer to measure")
+	}
+	return found, nil
+}
+
+// plan counts the measurements, for the progress shown.
+func (b *bench) plan(contestants []contestant) {
+	for _, w := range b.options.workloads {
+		if w.kind == idleHold {
+			b.all += len(contestants)
+		} else {
+			b.all += b.options.rounds * len(contestants)
+		}
+	}
+	b.all += len(contestants)
+}
+
+func (b *bench) step(format string, args ...any) {
+	b.done++
+	b.shop.progress("[%d/%d] %s", min(b.done, b.all), b.all, fmt.Sprintf(format, args...))
+}
+
+func (b *bench) startBackend(ctx context.Context) error {
+	var err error
+	if b.loadBinary, err = b.shop.compile(ctx, "load"); err != nil {
+		return err
+	}
+	binary, err := b.shop.compile(ctx, "backend")
+	if err != nil {
+		return err
+	}
+	if b.backendPort, err = freePort(); err != nil {
+		return err
+	}
+	backend, err := b.launch.start("backend", b.options.loadCPU, b.shop.path("backend.log"),
+		command(binary, strconv.Itoa(b.backendPort)))
+	if err != nil {
+		return err
+	}
+	return answers(ctx, backend, b.backendPort)
+}
+
+// startProxy starts a contestant on the proxy's CPU and returns when it answers.
+func (b *bench) startProxy(ctx context.Context, c contestant, connections int) (*proxy, error) {
+	listen, errListen := freePort()
+	admin, errAdmin := freePort()
+	if err := errors.Join(errListen, errAdmin); err != nil {
+		return nil, err
+	}
+	s, err := c.prepare(b.shop, setup{
+		Listen: listen, Backend: b.backendPort, Admin: admin, Workers: 1,
+		Connections: connections + spareConnections, Files: filesFor(connections), Buffer: "32k",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.name, err)
+	}
+	p, err := b.launch.start(c.name, b.options.proxyCPU, s.Dir+"/output", command(c.binary, c.args(s)...))
+	if err != nil {
+		return nil, err
+	}
+	if err := answers(ctx, p, listen); err != nil {
+		return nil, err
+	}
+	family, err := familyOf(p.pid)
+	return &proxy{contestant: c, setup: s, process: p, family: family}, err
+}
+
+const spareConnections = 512
+
+// filesFor is how many descriptors a proxy needs: a client and an upstream connection each, and some of its own.
+func filesFor(connections int) int { return 2*connections + 2*spareConnections }
+
+// answers waits until a server on a port answers as the backend does, at most 10 s.
+func answers(ctx context.Context, p *process, port int) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("did not answer for 10 s"))
+	defer cancel()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	url := fmt.Sprintf("http://127.0.0.1:%d/tiny", port)
+	for {
+		last := askOnce(ctx, client, url)
+		if last == nil {
+			return nil
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("%s ended at its start: %w: %s", p.name, errors.Join(p.err), p.lastWords())
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w: %w: %s", p.name, context.Cause(ctx), last, p.lastWords())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func askOnce(ctx context.Context, client http.Client, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK || len(body) != 64 {
+		return fmt.Errorf("GET %s answered %s with %d bytes, not 200 with 64", url, answer.Status, len(body))
+	}
+	return nil
+}
+
+// rounds measures all workloads that come in rounds: A B C A B C ... per workload.
+func (b *bench) rounds(ctx context.Context, contestants []contestant) error {
+	var proxies []*proxy
+	defer func() {
+		for _, p := range proxies {
+			b.launch.stop(p.process)
+		}
+	}()
+	for _, w := range b.options.workloads {
+		if w.kind == idleHold {
+			continue
+		}
+		if proxies == nil {
+			for _, c := range contestants {
+				p, err := b.startProxy(ctx, c, w.connections)
+				if err != nil {
+					return err
+				}
+				proxies = append(proxies, p)
+			}
+		}
+		if err := b.workload(ctx, proxies, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) workload(ctx context.Context, proxies []*proxy, w workload) error {
+	rate := 0.0
+	if w.kind == openLoop {
+		var err error
+		if rate, err = b.offeredRate(ctx, proxies, w); err != nil {
+			return err
+		}
+	}
+	for round := range b.options.rounds {
+		for _, p := range proxies {
+			finishProfile, err := b.profile(ctx, p, w, round)
+			if err != nil {
+				return err
+			}
+			s, err := b.measure(ctx, p, w, round, rate)
+			if err != nil {
+				return err
+			}
+			if err := finishProfile(); err != nil {
+				return err
+			}
+			b.report.Samples = append(b.report.Samples, s)
+			b.step("%s round %d/%d %s: %.1f us/request, %.0f requests/s, p99 %s", w.name, round+1, b.options.rounds, p.name,
+				s.CPU, s.PerSec, time.Duration(s.Load.Latency.P99).Round(time.Microsecond))
+		}
+	}
+	return nil
+}
+
+// measure runs one workload once against one proxy.
+func (b *bench) measure(ctx context.Context, p *proxy, w workload, round int, rate float64) (sample, error) {
+	s := sample{Peer: p.name, Workload: w.name, Round: round, Rate: rate}
+	limit := b.options.warmup + b.options.seconds + 60
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(limit*float64(time.Second)),
+		fmt.Errorf("%s under %s took longer than %.0f s", p.name, w.name, limit))
+	defer cancel()
+	args := append(w.args(p.setup.Listen), "--seconds", fmt.Sprint(b.options.seconds),
+		"--warmup", fmt.Sprint(b.options.warmup), "--rate", fmt.Sprint(rate))
+	run, err := b.startLoad(ctx, args)
+	if err != nil {
+		return s, fmt.Errorf("%s under %s: %w: %s", p.name, w.name, err, p.process.lastWords())
+	}
+	defer b.closeLoad(run)
+	used, busy, wall, err := b.account(p, func() error {
+		s.Load, err = b.finish(ctx, run)
+		return err
+	})
+	if err != nil {
+		return s, fmt.Errorf("%s under %s: %w", p.name, w.name, err)
+	}
+	if err := s.Load.failed(); err != nil {
+		b.report.Wrong = append(b.report.Wrong, fmt.Sprintf("%s under %s, round %d: %v", p.name, w.name, round+1, err))
+	}
+	if s.Memory, err = memoryOf(p.family); err != nil {
+		return s, err
+	}
+	used = used.scaled()
+	perRequest := func(d time.Duration) float64 {
+		return float64(d) / float64(time.Microsecond) / float64(max(1, s.Load.Requests))
+	}
+	s.CPU, s.User, s.System = perRequest(used.CPU), perRequest(used.User), perRequest(used.System)
+	s.PerSec = float64(s.Load.Requests) / s.Load.Seconds
+	s.Switches = float64(used.Switches) / float64(max(1, s.Load.Requests))
+	s.Busy = float64(used.CPU) / float64(wall)
+	s.Foreign = max(0, float64(busy-used.CPU)/float64(wall))
+	return s, nil
+}
+
+// account reads the books before and after some work.
+func (b *bench) account(p *proxy, work func() error) (used usage, busy, wall time.Duration, err error) {
+	busyBefore, errBusy := busyOf(b.options.proxyCPU)
+	before, errUsage := usageOf(p.family)
+	if err := errors.Join(errBusy, errUsage); err != nil {
+		return used, 0, 0, err
+	}
+	start := time.Now()
+	if err := work(); err != nil {
+		return used, 0, 0, err
+	}
+	wall = time.Since(start)
+	after, errUsage := usageOf(p.family)
+	busyAfter, errBusy := busyOf(b.options.proxyCPU)
+	return after.minus(before), busyAfter - busyBefore, wall, errors.Join(errBusy, errUsage)
+}
+
+// offeredRate is the rate of an open-loop workload: a part of what the rival can do, as measured in this run. When the
+// rival is not there, the first peer takes its place; when the tiny workload was not run, three short ones are.
+func (b *bench) offeredRate(ctx context.Context, proxies []*proxy, w workload) (float64, error) {
+	reference := proxies[0]
+	for _, p := range proxies {
+		if p.name == rival {
+			reference = p
+		}
+	}
+	var seen []float64
+	for _, s := range b.report.Samples {
+		if s.Peer == reference.name && s.Workload == tiny {
+			seen = append(seen, s.PerSec)
+		}
+	}
+	for round := 0; len(seen) < 3; round++ {
+		s, err := b.measure(ctx, reference, workloads()[0], round, 0)
+		if err != nil {
+			return 0, err
+		}
+		seen = append(seen, s.PerSec)
+	}
+	saturation := spreadOf(seen).Median
+	rate := saturation * w.load
+	b.report.Rates = append(b.report.Rates, rateInfo{Workload: w.name, Rate: rate, Part: w.load, Of: reference.name, Saturation: saturation})
+	b.shop.progress("%s: %.0f requests/s, %.2f of the %.0f at which %s saturates", w.name, rate, w.load, saturation, reference.name)
+	return rate, nil
+}

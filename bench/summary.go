@@ -1,0 +1,92 @@
+package main
+
+import (
+	"math"
+	"time"
+)
+
+// A summary is what all rounds say about one peer under one workload.
+type summary struct {
+	Peer           string            `json:"peer"`
+	Workload       string            `json:"workload"`
+	CPU            spread            `json:"cpu_us"`
+	User           float64           `json:"user_us"` // summed over all rounds: one round has too few ticks to split well
+	System         float64           `json:"system_us"`
+	PerSec         spread            `json:"requests_per_second"`
+	P50, P90, P99  spread            // microseconds
+	Switches       float64           `json:"sleeps_per_request"`
+	Busy, Foreign  float64           // medians
+	Resident       float64           `json:"resident_mib"`
+	CPURatios      map[string]spread `json:"cpu_ratios"`     // to the floor and to the rival, per round
+	P99Ratios      map[string]spread `json:"p99_ratios"`     // likewise
+	PerSecRatios   map[string]spread `json:"per_sec_ratios"` // likewise
+	LatenessMedian float64           `json:"lateness_p50_us"`
+}
+
+// perRound picks one number from every sample of a peer under a workload.
+func perRound(samples []sample, workload, peer string, pick func(sample) float64) map[int]float64 {
+	out := map[int]float64{}
+	for _, s := range samples {
+		if s.Workload == workload && s.Peer == peer {
+			out[s.Round] = pick(s)
+		}
+	}
+	return out
+}
+
+func valuesOf(byRound map[int]float64) []float64 {
+	out := make([]float64, 0, len(byRound))
+	for _, v := range byRound {
+		out = append(out, v)
+	}
+	return out
+}
+
+// summarise one peer under one workload; false when there is no sample of it.
+func summarise(samples []sample, workload, peer string) (summary, bool) {
+	of := func(pick func(sample) float64) spread {
+		return spreadOf(valuesOf(perRound(samples, workload, peer, pick)))
+	}
+	s := summary{Peer: peer, Workload: workload, CPU: of(cpuOf)}
+	if s.CPU.N == 0 {
+		return s, false
+	}
+	s.PerSec = of(perSecOf)
+	s.P50 = of(func(s sample) float64 { return microseconds(s.Load.Latency.P50) })
+	s.P90 = of(func(s sample) float64 { return microseconds(s.Load.Latency.P90) })
+	s.P99 = of(p99Of)
+	s.LatenessMedian = of(func(s sample) float64 { return microseconds(s.Load.Lateness.P50) }).Median
+	s.Switches = of(func(s sample) float64 { return s.Switches }).Median
+	s.Busy = of(func(s sample) float64 { return s.Busy }).Median
+	s.Foreign = of(func(s sample) float64 { return s.Foreign }).Median
+	s.Resident = of(func(s sample) float64 { return float64(s.Memory.Resident) / (1 << 20) }).Max
+	var requests, user, system float64
+	for _, one := range samples {
+		if one.Workload == workload && one.Peer == peer {
+			n := float64(one.Load.Requests)
+			requests, user, system = requests+n, user+one.User*n, system+one.System*n
+		}
+	}
+	s.User, s.System = user/max(1, requests), system/max(1, requests)
+	s.CPURatios, s.P99Ratios, s.PerSecRatios = map[string]spread{}, map[string]spread{}, map[string]spread{}
+	for _, base := range [...]string{floor, rival} {
+		for _, ratio := range []struct {
+			to   map[string]spread
+			pick func(sample) float64
+		}{{s.CPURatios, cpuOf}, {s.P99Ratios, p99Of}, {s.PerSecRatios, perSecOf}} {
+			pairs := ratios(perRound(samples, workload, peer, ratio.pick), perRound(samples, workload, base, ratio.pick))
+			if len(pairs) > 0 && peer != base {
+				ratio.to[base] = spreadOf(pairs)
+			}
+		}
+	}
+	return s, true
+}
+
+func cpuOf(s sample) float64    { return s.CPU }
+func perSecOf(s sample) float64 { return s.PerSec }
+func p99Of(s sample) float64    { return microseconds(s.Load.Latency.P99) }
+
+func microseconds(ns uint64) float64 { return float64(ns) / float64(time.Microsecond) }
+
+func known(v float64) bool { return !math.IsNaN(v) }

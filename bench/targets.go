@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"math"
+)
+
+// A target is one promise about what Sluice costs.
+type target struct {
+	name  string
+	limit float64
+	unit  string
+	// measure finds the number in a report; NaN when it was not measured. The second result says how it spreads.
+	measure func(r *report) (float64, string)
+}
+
+// A verdict is a target with what was measured.
+type verdict struct {
+	Name     string   `json:"name"`
+	Limit    float64  `json:"limit"`
+	Unit     string   `json:"unit,omitempty"`
+	Measured *float64 `json:"measured"` // nil: not measured
+	Spread   string   `json:"spread,omitempty"`
+	Met      bool     `json:"met"`
+}
+
+// none is "not one per request": what happens a few times a second (a timer, a garbage collection) is not on the path.
+const none = 0.01
+
+// targets of the HTTP/1 row, in the order of the report.
+func targets() []target {
+	return []target{
+		{name: "tiny: CPU per request / forwarder", limit: 1.10, measure: cpuRatio(tiny, floor)},
+		{name: "tiny: CPU per request / nginx", limit: 0.90, measure: cpuRatio(tiny, rival)},
+		{name: "16k: CPU per request / nginx", limit: 1.00, measure: cpuRatio("16k", rival)},
+		{name: "post4k: CPU per request / nginx", limit: 1.00, measure: cpuRatio("post4k", rival)},
+		{name: "tiny: user time per request", limit: 2.0, unit: "us", measure: userTime},
+		{name: "open: p99 at half of nginx's saturation / nginx", limit: 1.10, measure: openLatency},
+		{name: "idle: resident memory per keep-alive connection", limit: 1.0, unit: "KiB", measure: idleMemory},
+		// A GET and its answer are read once and written once on each side; the slack is for timers and for requests
+		// that were cut by the ends of the trace.
+		{name: "tiny: system calls for data per request", limit: 4.02, measure: calls(syscallCount.data)},
+		{name: "tiny: epoll_ctl per request", limit: none, measure: callsNamed("epoll_ctl")},
+		{name: "tiny: futex per request", limit: none, measure: callsNamed("futex")},
+		{name: "tiny: eventfd reads and writes per request", limit: none, measure: calls(func(c syscallCount) float64 { return c.per(c.Eventfd) })},
+		{name: "tiny: epoll_wait per request", limit: 0.3, measure: callsNamed(pollCalls[:]...)},
+	}
+}
+
+func cpuRatio(workload, to string) func(*report) (float64, string) {
+	return func(r *report) (float64, string) {
+		s, _ := summarise(r.Samples, workload, subject)
+		return median3(s.CPURatios, to)
+	}
+}
+
+func openLatency(r *report) (float64, string) {
+	s, _ := summarise(r.Samples, "open", subject)
+	return median3(s.P99Ratios, rival)
+}
+
+func median3(ratios map[string]spread, to string) (float64, string) {
+	s, ok := ratios[to]
+	if !ok {
+		return math.NaN(), ""
+	}
+	return s.Median, fmt.Sprintf("%.2f..%.2f", s.Min, s.Max)
+}
+
+func userTime(r *report) (float64, string) {
+	s, ok := summarise(r.Samples, tiny, subject)
+	if !ok {
+		return math.NaN(), ""
+	}
+	return s.User, ""
+}
+
+func idleMemory(r *report) (float64, string) {
+	for _, s := range r.Idle {
+		if s.Peer == subject {
+			return s.perConnection(), ""
+		}
+	}
+	return math.NaN(), ""
+}
+
+func calls(count func(syscallCount) float64) func(*report) (float64, string) {
+	return func(r *report) (float64, string) {
+		for _, c := range r.Syscalls {
+			if c.Peer == subject {
+				return count(c), ""
+			}
+		}
+		return math.NaN(), ""
+	}
+}
+
+func callsNamed(names ...string) func(*report) (float64, string) {
+	return calls(func(c syscallCount) float64 { return c.perRequest(names...) })
+}
+
+// judge compares a report with the targets.
+func judge(r *report) []verdict {
+	var out []verdict
+	for _, t := range targets() {
+		v := verdict{Name: t.name, Limit: t.limit, Unit: t.unit}
+		if measured, spread := t.measure(r); known(measured) {
+			v.Measured, v.Spread, v.Met = &measured, spread, measured <= t.limit
+		}
+		out = append(out, v)
+	}
+	return out
+}
