@@ -27,10 +27,36 @@ type Config struct {
 	Document []byte
 }
 
+// Router returns the router configuration with that name, or nil.
+func (c *Config) Router(name string) *router.Config {
+	for i := range c.Routers {
+		if c.Routers[i].Name == name {
+			return &c.Routers[i]
+		}
+	}
+	return nil
+}
+
+// Cluster returns the cluster with that name, or nil.
+func (c *Config) Cluster(name string) *upstream.ClusterConfig {
+	for i := range c.Clusters {
+		if c.Clusters[i].Name == name {
+			return &c.Clusters[i]
+		}
+	}
+	return nil
+}
+
+// Levels of the log beside slog's own four.
+const (
+	LevelTrace = slog.LevelDebug - 4
+	LevelFatal = slog.LevelError + 4
+)
+
 // Log is the process's own log.
 type Log struct {
-	Path  string // "stdout", "stderr" or a file
-	Level slog.Level
+	Path  string     // "stdout", "stderr" or a file
+	Level slog.Level // LevelTrace to LevelFatal
 }
 
 // A Listener is one address that accepts connections.
@@ -40,7 +66,7 @@ type Listener struct {
 	Address loop.Addr
 	// Bind is false for a listener that is known but not opened (bind_port: false).
 	Bind        bool
-	IdleTimeout time.Duration // of a keep-alive connection; 0: 75 s
+	IdleTimeout time.Duration // of a keep-alive connection; 0: 75 s; < 0: none
 	AccessLogs  []AccessLog
 	MaxConns    int // 0: 10 000; < 0: none
 	// Exactly one of these is set; none: the listener accepts and closes, which the gateway warns about.

@@ -1,0 +1,185 @@
+package mosn
+
+import (
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"sluice/gateway/config"
+)
+
+// The protocols that MOSN names; available says which of them this version speaks.
+const (
+	protocolAuto  = "Auto"
+	protocolHTTP1 = "Http1"
+)
+
+func protocolNames() []string {
+	return []string{protocolAuto, protocolHTTP1, "Http2", "bolt", "boltv2", "dubbo", "dubbo-thrift", "tars", "X"}
+}
+
+func available(protocol string) bool { return protocol == protocolAuto || protocol == protocolHTTP1 }
+
+func (r *reader) httpProxy(o object) *config.HTTPProxy {
+	p := &config.HTTPProxy{Router: o.str("router_config_name")}
+	p.Protocols = r.downstreamProtocols(o)
+	r.extendConfig(o.child("extend_config", extendSchema), p)
+	r.forwarded(o.child("forwarded", forwardedSchema), &p.Forwarded)
+	t := o.child("timeouts", timeoutsSchema)
+	p.Timeouts = config.RequestTimeouts{
+		Head: t.offDuration("head"), Progress: t.offDuration("progress"),
+		StreamIdle: t.offDuration("stream_idle"), TunnelIdle: t.offDuration("tunnel_idle"),
+	}
+	r.requestLimits(o.child("limits", limitsSchema), &p.Limits)
+	return p
+}
+
+// downstreamProtocols reads one protocol or several, separated by commas.
+func (r *reader) downstreamProtocols(o object) []string {
+	text := o.name("downstream_protocol", `a protocol such as "Http1"`)
+	if text == "" {
+		return nil
+	}
+	v := o.at("downstream_protocol")
+	var out []string
+	for name := range strings.SplitSeq(text, ",") {
+		p := r.protocol(v, strings.TrimSpace(name))
+		if p == "" {
+			continue
+		}
+		if slices.Contains(out, p) {
+			r.warnf(v, "the protocol %s is named twice", p)
+			continue
+		}
+		out = append(out, p)
+	}
+	if len(out) > 1 && slices.Contains(out, protocolAuto) {
+		return []string{protocolAuto}
+	}
+	return out
+}
+
+// protocol returns the canonical name of a protocol that is available; "" after it reported one that is not.
+func (r *reader) protocol(v *node, name string) string {
+	all := protocolNames()
+	for _, known := range all {
+		if !strings.EqualFold(known, name) {
+			continue
+		}
+		if !available(known) {
+			r.errorf(v, "the protocol %s is not available in this version; Http1 is, and tcp_proxy carries any other unread", known)
+			return ""
+		}
+		if known == protocolAuto {
+			r.notef(v, "Auto means Http1 in this version, the only protocol that can be recognised")
+		}
+		return known
+	}
+	r.errorf(v, "unknown protocol %s%s", quote(name), didYouMean(name, all))
+	return ""
+}
+
+// extendConfig reads {"Http1": {...}} and the old form without the protocol's name.
+func (r *reader) extendConfig(o object, p *config.HTTPProxy) {
+	r.http1Limits(o.child("Http1", http1Schema), p)
+	r.http1Limits(o, p)
+}
+
+func (r *reader) http1Limits(o object, p *config.HTTPProxy) {
+	if head := o.integer("max_header_size", 0, math.MaxInt32); head > 0 {
+		p.Limits.HeadBytes = int(head)
+	}
+	if body := o.integer("max_request_body_size", 0, math.MaxInt64); body > 0 {
+		p.Limits.Body = body
+	}
+}
+
+func (r *reader) forwarded(o object, f *config.Forwarded) {
+	f.NoVia = !o.boolean("via", true)
+	f.NoXFF = !o.boolean("x_forwarded_for", true)
+	f.NoXFProto = !o.boolean("x_forwarded_proto", true)
+	f.NoXFHost = !o.boolean("x_forwarded_host", true)
+	f.NoRequestID = !o.boolean("x_request_id", true)
+	f.ViaName = o.str("via_name")
+	if v := o.node("via_name"); f.ViaName != "" && !isToken(f.ViaName) {
+		// "received-by = pseudonym [ ":" port ]", "pseudonym = token" (RFC 9110, section 7.6.3).
+		r.expected(v, "a name of letters, digits and -._~ only", "")
+	}
+	for _, v := range o.array("trusted_networks") {
+		if p, ok := r.prefix(v); ok {
+			f.Trusted = append(f.Trusted, p)
+			if p.Bits() == 0 {
+				r.warnf(v, "every peer is trusted: any client can pretend to be any other")
+			}
+		}
+	}
+}
+
+// requestLimits reads limits of which -1 means none.
+func (r *reader) requestLimits(o object, l *config.RequestLimits) {
+	for _, f := range []struct {
+		key string
+		to  *int
+	}{{"head_bytes", &l.HeadBytes}, {"head_fields", &l.HeadFields}, {"request_line", &l.RequestLine}} {
+		if v := o.integer(f.key, -1, math.MaxInt32); v != 0 {
+			*f.to = int(v)
+		}
+	}
+	if v := o.integer("body", -1, math.MaxInt64); v != 0 {
+		l.Body = v
+	}
+}
+
+func (r *reader) tcpProxy(o object) *config.TCPProxy {
+	p := &config.TCPProxy{Cluster: o.str("cluster")}
+	r.refer(refCluster, o.node("cluster"), p.Cluster)
+	p.IdleTimeout = r.streamIdle(o)
+	for _, n := range o.array("routes") {
+		ro := r.object(n, tcpRouteSchema)
+		if ro.n == nil {
+			continue
+		}
+		route := config.TCPRoute{Cluster: ro.name("cluster", "the name of a cluster")}
+		r.refer(refCluster, ro.node("cluster"), route.Cluster)
+		route.Sources = r.cidrs(ro, "source_addrs", "SourceAddrs")
+		route.Destinations = r.cidrs(ro, "destination_addrs", "DestinationAddrs")
+		route.SourcePorts = r.portRanges(ro, "source_port", "SourcePort")
+		route.DestinationPorts = r.portRanges(ro, "destination_port", "DestinationPort")
+		p.Routes = append(p.Routes, route)
+	}
+	if p.Cluster == "" && len(p.Routes) == 0 && o.n != nil {
+		r.errorf(o.n, `"cluster" is missing: expected the name of a cluster`)
+	}
+	return p
+}
+
+// cidrs reads address ranges under either spelling of the key.
+func (r *reader) cidrs(o object, keys ...string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, key := range keys {
+		for _, n := range o.array(key) {
+			c := r.object(n, cidrSchema)
+			text := c.name("address", "an IP address")
+			if text == "" {
+				continue
+			}
+			ip, err := netip.ParseAddr(text)
+			if err != nil || ip.Zone() != "" {
+				r.expected(c.at("address"), "an IP address", "")
+				continue
+			}
+			ip = ip.Unmap()
+			bits := int64(ip.BitLen())
+			if v := c.node("length"); v != nil {
+				length, ok := r.integer(v, 0, bits)
+				if !ok {
+					continue
+				}
+				bits = length
+			}
+			out = append(out, netip.PrefixFrom(ip, int(bits)).Masked())
+		}
+	}
+	return out
+}

@@ -1,0 +1,138 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"sluice/loop"
+)
+
+// Validate reports what is wrong with a configuration whatever front end made it: names that nothing has, names and
+// addresses that are there twice, listeners that serve two things. A front end that knows where its names stand reports
+// the same earlier and closer.
+func Validate(c *Config) Problems {
+	v := validator{c: c, clusters: make(map[string]string), routers: make(map[string]string)}
+	for i := range c.Clusters {
+		v.define(v.clusters, "cluster", c.Clusters[i].Name, c.Clusters[i].Origin)
+	}
+	for i := range c.Routers {
+		v.define(v.routers, "router configuration", c.Routers[i].Name, c.Routers[i].Origin)
+	}
+	for i := range c.Routers {
+		v.router(i)
+	}
+	v.listeners()
+	v.problems.Sort()
+	return v.problems
+}
+
+type validator struct {
+	c                 *Config
+	clusters, routers map[string]string // name to origin
+	problems          Problems
+}
+
+func (v *validator) errorf(origin, format string, args ...any) {
+	p := Problem{Severity: Error, Message: fmt.Sprintf(format, args...)}
+	p.File, p.Line, p.Column = splitOrigin(origin)
+	v.problems = append(v.problems, p)
+}
+
+// splitOrigin undoes "file:line:column".
+func splitOrigin(origin string) (file string, line, column int) {
+	rest, col, ok := cutLast(origin)
+	if !ok {
+		return origin, 0, 0
+	}
+	file, ln, ok := cutLast(rest)
+	if !ok {
+		return origin, 0, 0
+	}
+	return file, ln, col
+}
+
+func cutLast(s string) (before string, n int, ok bool) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 {
+		return s, 0, false
+	}
+	n, err := strconv.Atoi(s[i+1:])
+	return s[:i], n, err == nil
+}
+
+func (v *validator) define(names map[string]string, what, name, origin string) {
+	switch first, taken := names[name]; {
+	case name == "":
+		v.errorf(origin, "the %s has no name", what)
+	case taken:
+		v.errorf(origin, "there is already a %s named %q at %s", what, name, first)
+	default:
+		names[name] = origin
+	}
+}
+
+func (v *validator) cluster(name, origin string) {
+	if _, ok := v.clusters[name]; !ok {
+		v.errorf(origin, "there is no cluster named %q", name)
+	}
+}
+
+func (v *validator) router(i int) {
+	for _, vh := range v.c.Routers[i].VirtualHosts {
+		for _, rule := range vh.Routes {
+			if rule.Cluster != "" {
+				v.cluster(rule.Cluster, rule.Origin)
+			}
+			for _, w := range rule.Weighted {
+				v.cluster(w.Cluster, w.Origin)
+			}
+		}
+	}
+}
+
+func (v *validator) listeners() {
+	names := make(map[string]string)
+	bound := make(map[loop.Addr]string)
+	for i := range v.c.Listeners {
+		l := &v.c.Listeners[i]
+		v.define(names, "listener", l.Name, l.Origin)
+		if l.Bind {
+			v.bind(bound, l.Address, l.Origin)
+		}
+		if l.HTTP != nil && l.TCP != nil {
+			v.errorf(l.Origin, "the listener %q serves both a protocol and plain bytes", l.Name)
+		}
+		if l.HTTP != nil {
+			if len(l.HTTP.Protocols) == 0 {
+				v.errorf(l.Origin, "the listener %q has no protocol", l.Name)
+			}
+			if _, ok := v.routers[l.HTTP.Router]; !ok {
+				v.errorf(l.Origin, "there is no router configuration named %q", l.HTTP.Router)
+			}
+		}
+		if l.TCP != nil {
+			v.tcp(l)
+		}
+	}
+}
+
+func (v *validator) tcp(l *Listener) {
+	if l.TCP.Cluster != "" || len(l.TCP.Routes) == 0 {
+		v.cluster(l.TCP.Cluster, l.Origin)
+	}
+	for _, r := range l.TCP.Routes {
+		v.cluster(r.Cluster, l.Origin)
+	}
+}
+
+func (v *validator) bind(bound map[loop.Addr]string, addr loop.Addr, origin string) {
+	switch first, taken := bound[addr]; {
+	case addr.Path == "" && !addr.AddrPort.IsValid():
+		v.errorf(origin, "the listener has no address")
+	case taken && (addr.Path != "" || addr.AddrPort.Port() != 0):
+		v.errorf(origin, "%s is already the address of the listener at %s", addr, first)
+	default:
+		bound[addr] = origin
+	}
+}
