@@ -22,3 +22,22 @@ func TestAppendAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestLogAllocatesNothing(t *testing.T) {
+	m := manager(t)
+	b := (&Buffers{}).Buffer(mustOpen(t, m, "/dev/null"))
+	format, _ := Compile("")
+	r := sample()
+	round := func() {
+		for range 1000 {
+			b.Log(format, r)
+		}
+	}
+	for range 10 { // makes the ring, the scratch, and the writer's stage
+		round()
+		m.Flush(long)
+	}
+	if n := testing.AllocsPerRun(10, round); n != 0 {
+		t.Errorf("%v allocations in 1000 lines, want 0", n)
+	}
+}
