@@ -43,10 +43,13 @@ type family struct {
 	name   string
 	help   string
 	labels []string
-	sparse bool // series that have counted nothing are not shown
+	// enums is how many labels at the end have few values, fixed in the program: they count for nothing in the limit,
+	// and series of such a family that have counted nothing are not shown.
+	enums int
 
 	series []series
-	index  map[string]int // by joined label values, to series
+	index  map[string]int      // by joined label values, to series
+	things map[string]struct{} // the joined values of the other labels: what the limit is about
 }
 
 // A series is one set of label values, and its cell.
@@ -64,29 +67,34 @@ func (f *family) with(values []string) uint32 {
 	for i, v := range values {
 		values[i] = cleanLabel(v)
 	}
-	key := strings.Join(values, "\xff")
 
 	r := f.reg
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	own := values[:len(values)-f.enums]
+	thing := join(own)
+	if _, known := f.things[thing]; !known && len(own) > 0 {
+		if limit := r.limits.Series; limit > 0 && len(f.things) >= limit {
+			r.overflowed++
+			for i := range own {
+				own[i] = Overflow
+			}
+		} else {
+			f.things[thing] = struct{}{}
+		}
+	}
+	key := join(values)
 	if i, ok := f.index[key]; ok {
 		return f.series[i].cell
-	}
-	if limit := r.limits.Series; limit > 0 && len(f.series) >= limit && len(f.labels) > 0 {
-		r.overflowed++
-		for i := range values {
-			values[i] = Overflow
-		}
-		key = strings.Join(values, "\xff")
-		if i, ok := f.index[key]; ok {
-			return f.series[i].cell
-		}
 	}
 	cell := r.newCells(f.kind)
 	f.index[key] = len(f.series)
 	f.series = append(f.series, series{values: values, cell: cell})
 	return cell
 }
+
+// join makes a key of label values; a value, being UTF-8, can't hold the separator.
+func join(values []string) string { return strings.Join(values, "\xff") }
 
 // cleanLabel makes v valid UTF-8 (the exposition format's rule) of bounded length.
 func cleanLabel(v string) string {
@@ -106,10 +114,13 @@ type CounterFamily struct{ f *family }
 // same. It may be called on any goroutine, and locks.
 func (c *CounterFamily) With(values ...string) Counter { return Counter(c.f.with(values)) }
 
-// Sparse makes the family show only series that have counted something, for labels that enumerate (status codes,
-// reasons). It returns c.
-func (c *CounterFamily) Sparse() *CounterFamily {
-	c.f.setSparse()
+// Enumerates says that the last n labels have few values, fixed in the program (status codes, reasons): the limit of
+// series is then about the labels before them, and series that have counted nothing are not shown. It must be called
+// before the first With. It returns c.
+func (c *CounterFamily) Enumerates(n int) *CounterFamily {
+	c.f.reg.mu.Lock()
+	defer c.f.reg.mu.Unlock()
+	c.f.enums = n
 	return c
 }
 
@@ -124,9 +135,3 @@ type HistogramFamily struct{ f *family }
 
 // With is described at CounterFamily.With.
 func (h *HistogramFamily) With(values ...string) Histogram { return Histogram(h.f.with(values)) }
-
-func (f *family) setSparse() {
-	f.reg.mu.Lock()
-	defer f.reg.mu.Unlock()
-	f.sparse = true
-}

@@ -24,7 +24,8 @@ type Series struct {
 func Bounds() []time.Duration { return append([]time.Duration(nil), bounds[:]...) }
 
 // Snapshot gathers every series: families in the order of declaration, series in the order of creation. It waits for
-// the loops, at most Limits.Wait, and must not be called on one. A sparse series that is zero is left out.
+// the loops, at most Limits.Wait, and must not be called on one. A series with an
+// enumerated label that is zero is left out.
 func (r *Registry) Snapshot() []Series {
 	r.gathering.Lock()
 	defer r.gathering.Unlock()
@@ -39,7 +40,7 @@ func (r *Registry) Snapshot() []Series {
 				one.mergeHistogram(shards, s.cell)
 			} else {
 				one.Value = float64(sum(shards, s.cell))
-				if f.sparse && one.Value == 0 {
+				if f.enums > 0 && one.Value == 0 {
 					continue
 				}
 			}

@@ -10,7 +10,7 @@ import (
 
 // Limits bounds a registry. Zero means the default, negative means none.
 type Limits struct {
-	Series int           // sets of label values per family: 2000
+	Series int           // sets of label values per family, values that the program enumerates not counted: 2000
 	Wait   time.Duration // how long a gathering waits for the loops before it takes their last copies: 1 s
 }
 
@@ -88,7 +88,8 @@ func (r *Registry) declare(kind Kind, name, help string, labels []string) *famil
 		}
 		return f
 	}
-	f := &family{reg: r, kind: kind, name: name, help: help, labels: slices.Clone(labels), index: make(map[string]int)}
+	f := &family{reg: r, kind: kind, name: name, help: help, labels: slices.Clone(labels),
+		index: make(map[string]int), things: make(map[string]struct{})}
 	r.byName[name] = f
 	r.families = append(r.families, f)
 	return f

@@ -157,7 +157,7 @@ func TestAZeroHandleCountsIntoNothing(t *testing.T) {
 func TestAFullFamilyCountsUnderOverflow(t *testing.T) {
 	r := NewLimited(Limits{Series: 3})
 	s := r.NewShard(inline)
-	f := r.Counter("sluice_test_requests_total", "Requests.", "endpoint", "code")
+	f := r.Counter("sluice_test_requests_total", "Requests.", "endpoint", "zone")
 	for i := range 10 {
 		s.Inc(f.With(fmt.Sprint(i), "200"))
 	}
@@ -174,10 +174,27 @@ func TestAFullFamilyCountsUnderOverflow(t *testing.T) {
 	}
 }
 
-func TestASparseFamilyShowsOnlyWhatCounted(t *testing.T) {
+func TestEnumeratedLabelsDoNotFillAFamily(t *testing.T) {
+	r := NewLimited(Limits{Series: 2})
+	s := r.NewShard(inline)
+	f := r.Counter("sluice_test_responses_total", "Responses.", "endpoint", "code").Enumerates(1)
+	for _, endpoint := range []string{"a", "b", "c", "d"} {
+		for code := range 50 {
+			s.Inc(f.With(endpoint, fmt.Sprint(code)))
+		}
+	}
+	all := r.Snapshot()
+	for endpoint, want := range map[string]float64{"a": 1, "b": 1, Overflow: 2} {
+		if v := find(t, all, "sluice_test_responses_total", endpoint, "49").Value; v != want {
+			t.Errorf("%s = %v, want %v", endpoint, v, want)
+		}
+	}
+}
+
+func TestAnEnumeratingFamilyShowsOnlyWhatCounted(t *testing.T) {
 	r := NewRegistry()
 	s := r.NewShard(inline)
-	f := r.Counter("sluice_test_responses_total", "Responses.", "code").Sparse()
+	f := r.Counter("sluice_test_responses_total", "Responses.", "code").Enumerates(1)
 	f.With("200")
 	s.Inc(f.With("404"))
 	var got []string

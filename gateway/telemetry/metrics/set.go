@@ -1,179 +1,261 @@
 package metrics
 
 import (
-	"slices"
+	"net/http"
 	"strconv"
 
 	"sluice/protocols"
 )
 
-// A Set declares the families of the gateway, and gives the handles of the things that it counts. Its methods are safe
-// on any goroutine, and lock: they are for when a snapshot is built.
+// A Set declares the families of the gateway. Its methods give the handles of one thing, by name: the same ones for the
+// same name, so a reload goes on counting. They lock and allocate; a snapshot calls them once for each thing.
 type Set struct {
-	connections, unserved, received, sent, requests, failures, upgrades *CounterFamily
-	active, activeRequests                                              *GaugeFamily
-	duration                                                            *HistogramFamily
+	down  downstream
+	route route
+	up    upstream // by cluster
+	end   upstream // by cluster and endpoint
 
-	hostRequests *CounterFamily
-	hostDuration *HistogramFamily
+	clusterRetries    *CounterFamily
+	clusterOverflowed *CounterFamily
+	clusterWaiting    *GaugeFamily
+	endpointStarved   *CounterFamily
+}
 
-	clusterRequests, retries, retryOverflow, clusterFailures *CounterFamily
-	clusterActive                                            *GaugeFamily
-	clusterDuration                                          *HistogramFamily
+type downstream struct {
+	opened, closed, refused *CounterFamily
+	active                  *GaugeFamily
+	received, sent          *CounterFamily
+	requests, reset         *CounterFamily
+	requestsActive          *GaugeFamily
+	failed, responses       *CounterFamily
+	duration, process       *HistogramFamily
+}
 
-	endpointRequests, endpointConnections, endpointConnectFailures, endpointFailures *CounterFamily
-	endpointActive                                                                   *GaugeFamily
+type route struct {
+	requests, failed, responses *CounterFamily
+	duration                    *HistogramFamily
+}
+
+type upstream struct {
+	opened, closed, connectFailed *CounterFamily
+	active, requestsActive        *GaugeFamily
+	received, sent                *CounterFamily
+	requests, failed, responses   *CounterFamily
+	duration                      *HistogramFamily
 }
 
 // NewSet declares the families in r.
 func NewSet(r *Registry) *Set {
-	return &Set{
-		connections:    r.Counter("sluice_downstream_connections_total", "Connections accepted.", "listener"),
-		unserved:       r.Counter("sluice_downstream_unserved_connections_total", "Connections closed because the listener has nothing to do with them.", "listener"),
-		received:       r.Counter("sluice_downstream_received_bytes_total", "Bytes decoded from clients.", "listener"),
-		sent:           r.Counter("sluice_downstream_sent_body_bytes_total", "Body bytes of answers encoded for clients.", "listener"),
-		requests:       r.Counter("sluice_downstream_requests_total", "Requests answered, by status code.", "listener", "code").Sparse(),
-		failures:       r.Counter("sluice_downstream_failures_total", "Exchanges and connections that ended otherwise than well, by reason.", "listener", "reason").Sparse(),
-		upgrades:       r.Counter("sluice_downstream_tunnels_total", "Exchanges that became a tunnel.", "listener"),
-		active:         r.Gauge("sluice_downstream_active_connections", "Connections open.", "listener"),
-		activeRequests: r.Gauge("sluice_downstream_active_requests", "Requests in progress.", "listener"),
-		duration:       r.Histogram("sluice_downstream_request_duration_seconds", "Time from the head of a request to the end of its answer.", "listener"),
+	s := &Set{
+		down: downstream{
+			opened:         r.Counter("sluice_downstream_connections_total", "Connections accepted.", "listener"),
+			closed:         r.Counter("sluice_downstream_connections_closed_total", "Connections closed.", "listener"),
+			refused:        r.Counter("sluice_downstream_connections_refused_total", "Connections closed at accept because a limit was reached.", "listener"),
+			active:         r.Gauge("sluice_downstream_connections_active", "Connections open.", "listener"),
+			received:       r.Counter("sluice_downstream_received_bytes_total", "Bytes received from clients.", "listener"),
+			sent:           r.Counter("sluice_downstream_sent_bytes_total", "Bytes sent to clients.", "listener"),
+			requests:       r.Counter("sluice_downstream_requests_total", "Requests received.", "listener"),
+			requestsActive: r.Gauge("sluice_downstream_requests_active", "Requests in progress.", "listener"),
+			reset:          r.Counter("sluice_downstream_requests_reset_total", "Requests that were reset, by either side.", "listener"),
+			failed:         r.Counter("sluice_downstream_requests_failed_total", "Requests that ended otherwise than well, by reason.", "listener", "reason").Enumerates(1),
+			responses:      r.Counter("sluice_downstream_responses_total", "Responses sent, by status code.", "listener", "code").Enumerates(1),
+			duration:       r.Histogram("sluice_downstream_request_duration_seconds", "Time from the first byte of a request to the last of its response.", "listener"),
+			process:        r.Histogram("sluice_downstream_process_duration_seconds", "The part of a request's time that was not the upstream's.", "listener"),
+		},
+		route: route{
+			requests:  r.Counter("sluice_route_requests_total", "Requests routed.", "router", "virtual_host"),
+			failed:    r.Counter("sluice_route_requests_failed_total", "Requests that ended otherwise than well, by reason.", "router", "virtual_host", "reason").Enumerates(1),
+			responses: r.Counter("sluice_route_responses_total", "Responses sent, by class of status code.", "router", "virtual_host", "code_class").Enumerates(1),
+			duration:  r.Histogram("sluice_route_request_duration_seconds", "Time from the first byte of a request to the last of its response.", "router", "virtual_host"),
+		},
+		up:                newUpstream(r, "cluster", "cluster"),
+		end:               newUpstream(r, "endpoint", "cluster", "endpoint"),
+		clusterRetries:    r.Counter("sluice_cluster_retries_total", "Tries after a request's first.", "cluster"),
+		clusterOverflowed: r.Counter("sluice_cluster_retries_overflowed_total", "Retries that a limit forbade.", "cluster"),
+		clusterWaiting:    r.Gauge("sluice_cluster_requests_waiting", "Requests that wait for a connection.", "cluster"),
+		endpointStarved:   r.Counter("sluice_endpoint_starved_total", "Requests that found no idle connection at the endpoint's connection limit.", "cluster", "endpoint"),
+	}
+	return s
+}
 
-		hostRequests: r.Counter("sluice_virtual_host_requests_total", "Requests answered, by class of status.", "router", "virtual_host", "class").Sparse(),
-		hostDuration: r.Histogram("sluice_virtual_host_request_duration_seconds", "Time from the head of a request to the end of its answer.", "router", "virtual_host"),
-
-		clusterRequests: r.Counter("sluice_upstream_requests_total", "Answers of upstreams, by class of status.", "cluster", "class").Sparse(),
-		clusterFailures: r.Counter("sluice_upstream_failures_total", "Exchanges that ended otherwise than well, by reason.", "cluster", "reason").Sparse(),
-		retries:         r.Counter("sluice_upstream_retries_total", "Tries after the first one.", "cluster"),
-		retryOverflow:   r.Counter("sluice_upstream_retry_overflows_total", "Retries that max_retries forbade.", "cluster"),
-		clusterActive:   r.Gauge("sluice_upstream_active_requests", "Requests in progress.", "cluster"),
-		clusterDuration: r.Histogram("sluice_upstream_request_duration_seconds", "Time from the head of a request to the end of the upstream's answer.", "cluster"),
-
-		endpointRequests:        r.Counter("sluice_endpoint_requests_total", "Tries sent.", "cluster", "endpoint"),
-		endpointConnections:     r.Counter("sluice_endpoint_connections_total", "Connections established.", "cluster", "endpoint"),
-		endpointConnectFailures: r.Counter("sluice_endpoint_connect_failures_total", "Connections that could not be established.", "cluster", "endpoint"),
-		endpointFailures:        r.Counter("sluice_endpoint_lost_requests_total", "Tries whose connection ended before the answer was complete.", "cluster", "endpoint"),
-		endpointActive:          r.Gauge("sluice_endpoint_active_connections", "Connections open.", "cluster", "endpoint"),
+func newUpstream(r *Registry, what string, labels ...string) upstream {
+	name := func(s string) string { return "sluice_" + what + "_" + s }
+	with := func(more ...string) []string { return append(labels[:len(labels):len(labels)], more...) }
+	return upstream{
+		opened:         r.Counter(name("connections_total"), "Connections established.", labels...),
+		closed:         r.Counter(name("connections_closed_total"), "Connections closed, by the side that closed and whether a request was in progress.", with("side", "busy")...).Enumerates(2),
+		connectFailed:  r.Counter(name("connect_failures_total"), "Attempts to connect that failed, by reason.", with("reason")...).Enumerates(1),
+		active:         r.Gauge(name("connections_active"), "Connections open.", labels...),
+		received:       r.Counter(name("received_bytes_total"), "Bytes received from upstreams.", labels...),
+		sent:           r.Counter(name("sent_bytes_total"), "Bytes sent to upstreams.", labels...),
+		requests:       r.Counter(name("requests_total"), "Requests sent, each try of a request counted.", labels...),
+		requestsActive: r.Gauge(name("requests_active"), "Requests in progress.", labels...),
+		failed:         r.Counter(name("requests_failed_total"), "Tries that ended otherwise than well, by reason.", with("reason")...).Enumerates(1),
+		responses:      r.Counter(name("responses_total"), "Responses received, by class of status code.", with("code_class")...).Enumerates(1),
+		duration:       r.Histogram(name("request_duration_seconds"), "Time from choosing the endpoint to the last byte of its response.", labels...),
 	}
 }
 
-// A Listener is the handles of one listener.
-type Listener struct {
-	Connections, Unserved, ReceivedBytes, SentBytes, Tunnels Counter
-	ActiveConnections, ActiveRequests                        Gauge
-	Duration                                                 Histogram
-	Reasons                                                  Reasons
-	codes                                                    [len(statusCodes) + 1]Counter
-}
-
-// A Host is the handles of one virtual host.
-type Host struct {
-	Requests Classes
-	Duration Histogram
-}
-
-// A Cluster is the handles of one cluster.
-type Cluster struct {
-	Requests               Classes
-	Retries, RetryOverflow Counter
-	Active                 Gauge
-	Duration               Histogram
-	Reasons                Reasons
-}
-
-// An Endpoint is the handles of one endpoint.
-type Endpoint struct {
-	Requests, Connections, ConnectFailures, Lost Counter
-	Active                                       Gauge
-}
-
-// Reasons has a counter for each reason; ReasonNone's counts into nothing.
+// Reasons is a counter for each reason but ReasonNone, which counts into nothing.
 type Reasons [protocols.NumReasons]Counter
-
-// Classes has a counter for each class of status: "1xx" to "5xx".
-type Classes [6]Counter
-
-// Of returns the counter for a status; one for a status that is none.
-func (c *Classes) Of(status int) Counter {
-	if status < 100 || status > 599 {
-		return 0
-	}
-	return c[status/100]
-}
-
-// statusCodes have a counter of their own; the others share "other". They are those of MOSN's statistics and a few that
-// a gateway's user asks for.
-var statusCodes = [...]int{200, 101, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 408, 409,
-	413, 414, 416, 422, 429, 431, 499, 500, 501, 502, 503, 504}
-
-// codeSlot finds the place of a status in a Listener's codes.
-var codeSlot = buildCodeSlot()
-
-func buildCodeSlot() (t [600]uint8) {
-	for i := range t {
-		t[i] = uint8(len(statusCodes))
-	}
-	for i, code := range statusCodes {
-		t[code] = uint8(i)
-	}
-	return t
-}
-
-// Code returns the counter of requests answered with status.
-func (l *Listener) Code(status int) Counter {
-	if status < 0 || status >= len(codeSlot) {
-		status = 0
-	}
-	return l.codes[codeSlot[status]]
-}
-
-// Listener returns the handles of a listener.
-func (s *Set) Listener(name string) *Listener {
-	l := &Listener{
-		Connections: s.connections.With(name), Unserved: s.unserved.With(name), ReceivedBytes: s.received.With(name),
-		SentBytes: s.sent.With(name), Tunnels: s.upgrades.With(name), ActiveConnections: s.active.With(name),
-		ActiveRequests: s.activeRequests.With(name), Duration: s.duration.With(name),
-		Reasons: reasons(s.failures, name),
-	}
-	for i, code := range statusCodes {
-		l.codes[i] = s.requests.With(name, strconv.Itoa(code))
-	}
-	l.codes[len(statusCodes)] = s.requests.With(name, "other")
-	return l
-}
-
-// Host returns the handles of a virtual host.
-func (s *Set) Host(router, host string) *Host {
-	return &Host{Requests: classes(s.hostRequests, router, host), Duration: s.hostDuration.With(router, host)}
-}
-
-// Cluster returns the handles of a cluster.
-func (s *Set) Cluster(name string) *Cluster {
-	return &Cluster{
-		Requests: classes(s.clusterRequests, name), Retries: s.retries.With(name), RetryOverflow: s.retryOverflow.With(name),
-		Active: s.clusterActive.With(name), Duration: s.clusterDuration.With(name), Reasons: reasons(s.clusterFailures, name),
-	}
-}
-
-// Endpoint returns the handles of an endpoint.
-func (s *Set) Endpoint(cluster, endpoint string) *Endpoint {
-	return &Endpoint{
-		Requests: s.endpointRequests.With(cluster, endpoint), Connections: s.endpointConnections.With(cluster, endpoint),
-		ConnectFailures: s.endpointConnectFailures.With(cluster, endpoint), Lost: s.endpointFailures.With(cluster, endpoint),
-		Active: s.endpointActive.With(cluster, endpoint),
-	}
-}
 
 func reasons(f *CounterFamily, labels ...string) (r Reasons) {
 	for i := protocols.ReasonNone + 1; i < protocols.NumReasons; i++ {
-		r[i] = f.With(append(slices.Clone(labels), i.String())...)
+		r[i] = f.With(append(labels[:len(labels):len(labels)], i.String())...)
 	}
 	return r
 }
 
-func classes(f *CounterFamily, labels ...string) (c Classes) {
-	for i := 1; i < len(c); i++ {
-		c[i] = f.With(append(slices.Clone(labels), strconv.Itoa(i)+"xx")...)
+// Codes is a counter for each registered status code, and one for all the others.
+type Codes [600]Counter
+
+func codes(f *CounterFamily, labels ...string) (c Codes) {
+	with := func(code string) Counter { return f.With(append(labels[:len(labels):len(labels)], code)...) }
+	other := with("other")
+	for i := range c {
+		c[i] = other
+		if http.StatusText(i) != "" || i == 499 {
+			c[i] = with(strconv.Itoa(i))
+		}
 	}
 	return c
+}
+
+// Of returns the counter of a status code.
+func (c *Codes) Of(code int) Counter {
+	if code < 0 || code >= len(c) {
+		code = 0
+	}
+	return c[code]
+}
+
+// Classes is a counter for each class of status codes; the first is that of impossible codes and counts into nothing.
+type Classes [6]Counter
+
+func classes(f *CounterFamily, labels ...string) (c Classes) {
+	for i := 1; i < len(c); i++ {
+		c[i] = f.With(append(labels[:len(labels):len(labels)], strconv.Itoa(i)+"xx")...)
+	}
+	return c
+}
+
+// Of returns the counter of a status code's class.
+func (c *Classes) Of(code int) Counter {
+	if code < 100 || code >= 600 {
+		return c[0]
+	}
+	return c[code/100]
+}
+
+// Listener holds the handles of one listener.
+type Listener struct {
+	Connections       Counter // accepted
+	ConnectionsClosed Counter
+	Refused           Counter // at accept
+	Active            Gauge   // connections
+	Received, Sent    Counter // bytes
+	Requests          Counter
+	RequestsReset     Counter
+	RequestsActive    Gauge
+	Failed            Reasons
+	Responses         Codes
+	Duration          Histogram
+	Process           Histogram
+}
+
+// Listener returns the handles of a listener.
+func (s *Set) Listener(name string) *Listener {
+	d := &s.down
+	return &Listener{
+		Connections: d.opened.With(name), ConnectionsClosed: d.closed.With(name), Refused: d.refused.With(name),
+		Active: d.active.With(name), Received: d.received.With(name), Sent: d.sent.With(name),
+		Requests: d.requests.With(name), RequestsReset: d.reset.With(name), RequestsActive: d.requestsActive.With(name),
+		Failed: reasons(d.failed, name), Responses: codes(d.responses, name),
+		Duration: d.duration.With(name), Process: d.process.With(name),
+	}
+}
+
+// VirtualHost holds the handles of one virtual host.
+type VirtualHost struct {
+	Requests  Counter
+	Failed    Reasons
+	Responses Classes
+	Duration  Histogram
+}
+
+// VirtualHost returns the handles of a virtual host of a router configuration.
+func (s *Set) VirtualHost(router, name string) *VirtualHost {
+	r := &s.route
+	return &VirtualHost{
+		Requests: r.requests.With(router, name), Failed: reasons(r.failed, router, name),
+		Responses: classes(r.responses, router, name), Duration: r.duration.With(router, name),
+	}
+}
+
+// Upstream holds the handles that a cluster and an endpoint have alike.
+type Upstream struct {
+	Connections    Counter // established
+	ConnectFailed  Reasons
+	Active         Gauge   // connections
+	Received, Sent Counter // bytes
+	Requests       Counter // tries
+	RequestsActive Gauge
+	Failed         Reasons
+	Responses      Classes
+	Duration       Histogram
+
+	closed [4]Counter
+}
+
+// Closed returns the counter of connections closed by the other side (remote) or by us, with a request in progress
+// (busy) or without.
+func (u *Upstream) Closed(remote, busy bool) Counter {
+	i := 0
+	if remote {
+		i = 2
+	}
+	if busy {
+		i++
+	}
+	return u.closed[i]
+}
+
+func (f *upstream) with(labels ...string) Upstream {
+	with := func(more ...string) []string { return append(labels[:len(labels):len(labels)], more...) }
+	return Upstream{
+		Connections: f.opened.With(labels...), ConnectFailed: reasons(f.connectFailed, labels...),
+		Active: f.active.With(labels...), Received: f.received.With(labels...), Sent: f.sent.With(labels...),
+		Requests: f.requests.With(labels...), RequestsActive: f.requestsActive.With(labels...),
+		Failed: reasons(f.failed, labels...), Responses: classes(f.responses, labels...),
+		Duration: f.duration.With(labels...),
+		closed: [4]Counter{
+			f.closed.With(with("local", "false")...), f.closed.With(with("local", "true")...),
+			f.closed.With(with("remote", "false")...), f.closed.With(with("remote", "true")...),
+		},
+	}
+}
+
+// Cluster holds the handles of one cluster.
+type Cluster struct {
+	Upstream
+	Retries           Counter
+	RetriesOverflowed Counter
+	Waiting           Gauge // requests without a connection yet
+}
+
+// Cluster returns the handles of a cluster.
+func (s *Set) Cluster(name string) *Cluster {
+	return &Cluster{Upstream: s.up.with(name), Retries: s.clusterRetries.With(name),
+		RetriesOverflowed: s.clusterOverflowed.With(name), Waiting: s.clusterWaiting.With(name)}
+}
+
+// Endpoint holds the handles of one endpoint of one cluster.
+type Endpoint struct {
+	Upstream
+	Starved Counter // no idle connection at the limit
+}
+
+// Endpoint returns the handles of an endpoint, which its address names.
+func (s *Set) Endpoint(cluster, address string) *Endpoint {
+	return &Endpoint{Upstream: s.end.with(cluster, address), Starved: s.endpointStarved.With(cluster, address)}
 }
