@@ -66,6 +66,10 @@ func (h *Header) Lend(b []byte) {
 	*h = Header{raw: b[:len(b):len(b)], lent: true, fields: fields[:0], ContentLength: -1}
 }
 
+// Trim cuts the bytes that h holds to the first n: a decoder lends what it has read, and learns where the head ends when
+// it gets there.
+func (h *Header) Trim(n int) { h.raw = h.raw[:n:n] }
+
 // Take makes h hold what src holds, copying lent bytes and swapping the rest; src is empty afterwards.
 func (h *Header) Take(src *Header) {
 	raw, fields := h.raw, h.fields
@@ -124,6 +128,18 @@ func (h *Header) Field(i int) (id NameID, name, value []byte, ok bool) {
 
 // Delete removes the i-th field; the other indices stay.
 func (h *Header) Delete(i int) { h.fields[i].flags |= flagDeleted }
+
+// Present returns the well-known names among the fields, and those of them that occur more than once.
+func (h *Header) Present() (set, repeated NameSet) {
+	for i := range h.fields {
+		if f := &h.fields[i]; f.flags&flagDeleted == 0 {
+			bit := NameSet(1) << f.id
+			repeated |= set & bit
+			set |= bit
+		}
+	}
+	return set &^ 1, repeated &^ 1
+}
 
 // Get returns the value of the first field with the well-known name id, or nil. A present, empty value is not nil.
 func (h *Header) Get(id NameID) []byte {

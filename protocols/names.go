@@ -77,6 +77,23 @@ func (id NameID) String() string {
 	return names[id]
 }
 
+// A NameSet is a set of well-known names: bit id stands for the name id.
+type NameSet uint64
+
+// There must be no more well-known names than a NameSet has bits.
+const _ = uint(64 - numNames)
+
+// NameSetOf returns the set of ids.
+func NameSetOf(ids ...NameID) (s NameSet) {
+	for _, id := range ids {
+		s |= 1 << id
+	}
+	return s
+}
+
+// Has reports whether id is in s.
+func (s NameSet) Has(id NameID) bool { return s>>id&1 != 0 }
+
 const nameSlots = 256
 
 // nameTable finds a name by a hash of its length and three of its bytes; a test asserts that no two names share a slot.

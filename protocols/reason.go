@@ -19,6 +19,7 @@ const (
 	ReasonURITooLong                  // request line over its limit
 	ReasonBodyTooLarge                // request body over the route's max_body
 	ReasonNotImplemented              // a transfer coding or method that can't be served
+	ReasonExpectationFailed           // the request expects something other than 100-continue
 	ReasonNoRoute                     // no virtual host or route matches
 	ReasonNoCluster                   // the route names a cluster that does not exist (any more)
 	ReasonNoHealthyEndpoint           // the cluster has no endpoint that may be used
@@ -55,6 +56,7 @@ var reasons = [NumReasons]struct {
 	ReasonURITooLong:           {"uri_too_long", 414, "the request target is too long"},
 	ReasonBodyTooLarge:         {"body_too_large", 413, "the request body is too large"},
 	ReasonNotImplemented:       {"not_implemented", 501, "the request needs a feature that is not available"},
+	ReasonExpectationFailed:    {"expectation_failed", 417, "the request expects what is not available"},
 	ReasonNoRoute:              {"no_route", 404, "no route matches the request"},
 	ReasonNoCluster:            {"no_cluster", 503, "the route's cluster does not exist"},
 	ReasonNoHealthyEndpoint:    {"no_healthy_endpoint", 502, "no healthy upstream endpoint"},
