@@ -21,7 +21,8 @@ type Loop interface {
 	Arm(t *Timer, at time.Duration)
 	Disarm(t *Timer)
 	// Dial starts to connect. h.Opened or h.Closed (with ErrConnectTimeout or the system's error) follows, never from
-	// inside Dial. Closing the returned Conn before Opened cancels it.
+	// inside Dial. Closing the returned Conn before Opened cancels it. An error means that nothing was started (no
+	// descriptor, an address that can't be used, a refusal that the system knows at once): no callback follows.
 	Dial(o DialOptions, h Handler) (Conn, error)
 	// Post makes f run on the loop. It is safe on any goroutine. After the loop has stopped it returns false.
 	Post(f func()) bool
@@ -88,7 +89,8 @@ type Handler interface {
 	ReadClosed(c Conn, rest []byte)
 	// Drained says that Buffered has fallen to LowWater or less after it had been above HighWater.
 	Drained(c Conn)
-	// Closed is the last call. err is why: what Close was given, or io.EOF-like errors of the system.
+	// Closed is the last call. err is why: what Close was given, or the system's error (a syscall.Errno), or one of
+	// this package's. After ReadClosed, and when both directions have ended, the connection waits for Close.
 	Closed(c Conn, err error)
 }
 
@@ -112,10 +114,11 @@ var (
 
 // A Timer is a deadline, embedded by value in what it belongs to: arming and moving it allocates nothing.
 type Timer struct {
-	owner      Expirer
-	at         time.Duration // the deadline; 0 when disarmed
-	slotAt     time.Duration // when the wheel will look at it; 0 when not linked
-	next, prev *Timer
+	owner  Expirer
+	at     time.Duration // the deadline; 0 when disarmed
+	slotAt time.Duration // when the wheel will look at it; 0 when not linked
+	next   *Timer
+	pprev  **Timer // what points to this timer; nil when not linked
 }
 
 // An Expirer is told when one of its timers fires; a Timer fires once for each Arm.
@@ -162,4 +165,6 @@ type DialOptions struct {
 	Source  netip.Addr    // local address; invalid for any
 	Timeout time.Duration // until established; 0 means 10 s
 	Mark    int           // SO_MARK, 0 for none
+	// KeepAlive is how long the connection is idle before TCP probes the peer; 0 for no probes.
+	KeepAlive time.Duration
 }

@@ -1,0 +1,163 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package loop
+
+import (
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	acceptsPerEvent = 16
+	acceptBackoff   = 100 * time.Millisecond
+	complainEvery   = time.Second
+)
+
+// A listenSocket is one listening socket on the loop that accepts from it.
+type listenSocket struct {
+	l        *Listener
+	r        *Reactor
+	fd       int
+	acceptor socketAcceptor
+	interest Interest
+	retry    Timer // armed while accepting is suspended for want of descriptors
+	spare    int   // a descriptor kept to be given up when there is no other; -1 for none
+	complain time.Duration
+}
+
+func newListenSocket(l *Listener, r *Reactor, fd int) *listenSocket {
+	s := &listenSocket{l: l, r: r, fd: fd, spare: openSpare()}
+	s.retry.Init(s)
+	return s
+}
+
+func openSpare() int {
+	fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
+}
+
+func (s *listenSocket) start() error {
+	s.r.watchers[s.fd] = s.accept
+	return s.watch(InterestRead)
+}
+
+func (s *listenSocket) watch(to Interest) error {
+	if s.interest == to {
+		return nil
+	}
+	if err := s.r.sys.Watch(s.fd, s.interest, to); err != nil {
+		return err
+	}
+	s.interest = to
+	return nil
+}
+
+// accept is called when connections wait.
+func (s *listenSocket) accept() {
+	for range acceptsPerEvent {
+		if !s.acceptOne() {
+			return
+		}
+	}
+	if s.r.edge {
+		s.r.Post(s.accept)
+	}
+}
+
+// acceptOne reports whether there may be more.
+func (s *listenSocket) acceptOne() bool {
+	if s.interest == InterestNone {
+		return false
+	}
+	fd, remote, errno := s.acceptor.accept(s.fd)
+	switch errno {
+	case 0:
+		s.l.take(s.r, fd, remote)
+	case unix.EAGAIN:
+		return false
+	case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM, unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH:
+		// this one connection is lost: accept(2) asks to go on
+	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+		s.exhausted(errno)
+		return false
+	default:
+		s.suspend(errno)
+		return false
+	}
+	return true
+}
+
+// exhausted is called when there is no descriptor or memory for a connection. The listening socket would be reported
+// again and again, so it is not watched for a while. One client is told at once, by way of the spare descriptor.
+func (s *listenSocket) exhausted(errno syscall.Errno) {
+	s.r.counters.noFiles.Add(1)
+	if s.spare >= 0 {
+		_ = unix.Close(s.spare)
+		if fd, _, errno := s.acceptor.accept(s.fd); errno == 0 {
+			_ = unix.Close(fd)
+		}
+		s.spare = openSpare()
+	}
+	s.suspend(errno)
+}
+
+func (s *listenSocket) suspend(errno syscall.Errno) {
+	if now := s.r.now; s.complain == 0 || now-s.complain > complainEvery {
+		s.complain = now
+		s.r.log.Error("can't accept connections; trying again every 100 ms (is the limit of open files, ulimit -n, too low?)",
+			slog.String("listener", s.l.name), slog.String("address", s.l.addr.String()), slog.Any("error", errno))
+	}
+	_ = s.watch(InterestNone)
+	s.r.Arm(&s.retry, s.r.now+acceptBackoff)
+}
+
+// Expired implements Expirer.
+func (s *listenSocket) Expired(_ *Timer, _ time.Duration) {
+	if s.fd < 0 {
+		return
+	}
+	if s.spare < 0 {
+		s.spare = openSpare()
+	}
+	if err := s.watch(InterestRead); err != nil {
+		s.r.Arm(&s.retry, s.r.now+acceptBackoff)
+		return
+	}
+	if s.r.edge {
+		s.accept()
+	}
+}
+
+// close ends accepting; drain first takes what the kernel has accepted already, because closing resets those.
+func (s *listenSocket) close(drain bool) {
+	if s.fd < 0 {
+		return
+	}
+	for i := 0; drain && i < maxBacklog && s.acceptOne(); i++ {
+	}
+	s.r.Disarm(&s.retry)
+	_ = s.watch(InterestNone)
+	delete(s.r.watchers, s.fd)
+	s.r.giveUp(s.fd, false)
+	s.orphan(false)
+}
+
+// orphaned closes the socket of a loop that has ended.
+func (s *listenSocket) orphaned() { s.orphan(true) }
+
+func (s *listenSocket) orphan(closeSocket bool) {
+	if closeSocket && s.fd >= 0 {
+		_ = unix.Close(s.fd)
+	}
+	if s.spare >= 0 {
+		_ = unix.Close(s.spare)
+	}
+	s.fd, s.spare = -1, -1
+}
