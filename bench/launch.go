@@ -137,19 +137,6 @@ func (l *launcher) stopAll() {
 	}
 }
 
-// wait returns when a process has ended by itself, or the context is done.
-func (p *process) wait(ctx context.Context) error {
-	select {
-	case <-p.exited:
-		if p.err != nil {
-			return fmt.Errorf("%s: %w: %s", p.name, p.err, p.lastWords())
-		}
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%s: %w", p.name, context.Cause(ctx))
-	}
-}
-
 // lastWords is the end of what a process wrote to stderr.
 func (p *process) lastWords() string {
 	const most = 2000
@@ -163,9 +150,6 @@ func (p *process) lastWords() string {
 	}
 	return strings.TrimSpace(string(text))
 }
-
-// command makes a Cmd whose pipes survive until they are read to the end, whatever the context does.
-func command(name string, args ...string) *exec.Cmd { return exec.Command(name, args...) }
 
 // output runs a helper (a compiler, a package manager) to its end and returns what it printed, or an error that quotes it.
 func output(ctx context.Context, dir, name string, args ...string) (string, error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"time"
 )
 
@@ -62,7 +63,7 @@ type loadRun struct {
 
 // startLoad starts the generator and returns when it waits at its gate: warmed up, with nothing in flight.
 func (b *bench) startLoad(ctx context.Context, args []string) (*loadRun, error) {
-	cmd := command(b.loadBinary, args...)
+	cmd := exec.Command(b.loadBinary, args...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -196,7 +196,7 @@ func (r *report) syscallTable() table {
 	}
 	for _, c := range r.Syscalls {
 		data, wait := c.data(), c.perRequest(pollCalls[:]...)
-		ctl, futex, eventfd := c.perRequest("epoll_ctl"), c.perRequest("futex"), c.per(c.Eventfd)
+		ctl, futex, eventfd := c.perRequest("epoll_ctl"), c.perRequest("futex"), c.eventfd()
 		var all uint64
 		for _, n := range c.Calls {
 			all += n

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os/exec"
 	"strconv"
 	"time"
 )
@@ -132,7 +133,7 @@ func (b *bench) startBackend(ctx context.Context) error {
 		return err
 	}
 	backend, err := b.launch.start("backend", b.options.loadCPU, b.shop.path("backend.log"),
-		command(binary, strconv.Itoa(b.backendPort)))
+		exec.Command(binary, strconv.Itoa(b.backendPort)))
 	if err != nil {
 		return err
 	}
@@ -153,7 +154,7 @@ func (b *bench) startProxy(ctx context.Context, c contestant, connections int) (
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}
-	p, err := b.launch.start(c.name, b.options.proxyCPU, s.Dir+"/output", command(c.binary, c.args(s)...))
+	p, err := b.launch.start(c.name, b.options.proxyCPU, s.Dir+"/output", exec.Command(c.binary, c.args(s)...))
 	if err != nil {
 		return nil, err
 	}

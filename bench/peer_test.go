@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"sluice/gateway/config/mosn"
+)
+
+// testBench has a workshop and a launcher, and leaves nothing behind.
+func testBench(t *testing.T) *bench {
+	t.Helper()
+	shop, err := newWorkshop(t.Logf)
+	if err != nil {
+		t.Skip(err) // no C compiler
+	}
+	t.Cleanup(shop.close)
+	b := &bench{shop: shop, launch: newLauncher(), report: &report{}}
+	b.options.noInstall = true
+	b.options.defaults()
+	t.Cleanup(b.launch.stopAll)
+	return b
+}
+
+// TestConfigurationsLoad lets every peer that is here check its own configuration.
+func TestConfigurationsLoad(t *testing.T) {
+	b := testBench(t)
+	for _, p := range peers() {
+		if p.check == nil || p.name == subject {
+			continue
+		}
+		t.Run(p.name, func(t *testing.T) {
+			binary, err := p.find(t.Context(), b)
+			if errors.Is(err, errSkip) {
+				t.Skip(err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := setupFor(t, b, p)
+			if text, err := output(t.Context(), s.Dir, binary, p.check(s)...); err != nil {
+				t.Errorf("%v", err)
+			} else if lower := strings.ToLower(text); strings.Contains(lower, "warn") {
+				t.Errorf("it warns: %s", text)
+			}
+		})
+	}
+}
+
+// TestSluiceConfigurationLoads without a problem, not even a warning.
+func TestSluiceConfigurationLoads(t *testing.T) {
+	b := testBench(t)
+	for _, p := range peers() {
+		if p.name != subject {
+			continue
+		}
+		s := setupFor(t, b, p)
+		c, problems, err := mosn.Load(s.Config, mosn.Options{})
+		if err != nil || len(problems) > 0 {
+			t.Fatalf("%v %v", problems, err)
+		}
+		if c.Loops != 1 || len(c.Listeners) != 1 || c.Listeners[0].HTTP == nil || len(c.Listeners[0].AccessLogs) != 0 || c.Admin == nil {
+			t.Errorf("it means something else: %+v", c)
+		}
+	}
+}
+
+func setupFor(t *testing.T, b *bench, p peer) setup {
+	t.Helper()
+	listen, errListen := freePort()
+	admin, errAdmin := freePort()
+	if err := errors.Join(errListen, errAdmin); err != nil {
+		t.Fatal(err)
+	}
+	s, err := p.prepare(b.shop, setup{
+		Listen: listen, Backend: 9, Admin: admin, Workers: 1, Connections: 100, Files: 1000, Buffer: "32k",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestMissingPeerIsSkippedByName(t *testing.T) {
+	b := testBench(t)
+	_, err := b.debian(t.Context(), "no-such-server")
+	if !errors.Is(err, errSkip) || !strings.Contains(err.Error(), "no-such-server is not installed") {
+		t.Error(err)
+	}
+	b.options.peers = []peer{{
+		name: "absent",
+		find: func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "no-such-server") },
+	}}
+	if _, err := b.findPeers(t.Context()); err == nil || len(b.report.Skipped) != 1 || !strings.HasPrefix(b.report.Skipped[0], "absent: skipped") {
+		t.Errorf("%v, %q", err, b.report.Skipped)
+	}
+}
+
+// TestTemplatesAreComplete: every template belongs to a peer, and every peer's template exists.
+func TestTemplatesAreComplete(t *testing.T) {
+	files, err := os.ReadDir("peers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{"README.md": true, "": true}
+	for _, p := range peers() {
+		used[p.config] = true
+	}
+	for _, f := range files {
+		if !used[f.Name()] {
+			t.Errorf("peers/%s belongs to no peer", f.Name())
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// measured is a report of a made-up run: ours costs 9, the floor 8.5, nginx 12, in rounds of drifting speed.
+func measured() *report {
+	r := &report{Rounds: 3, Seconds: 2, Peers: []peerInfo{{Name: floor}, {Name: subject}, {Name: rival}}}
+	for round, drift := range []float64{1, 1.5, 0.8} {
+		for _, w := range []string{tiny, "16k", "post4k", "open"} {
+			for peer, cpu := range map[string]float64{floor: 8.5, subject: 9, rival: 12} {
+				s := sample{Peer: peer, Workload: w, Round: round, CPU: cpu * drift, User: 1.5, System: cpu*drift - 1.5, PerSec: 1e5 / drift}
+				s.Load.Requests = 1000
+				s.Load.Latency.P99 = uint64(cpu * drift * 1e4)
+				r.Samples = append(r.Samples, s)
+			}
+		}
+	}
+	r.Idle = []idleSample{{
+		Peer: subject, Connections: 8000, Alive: 8000,
+		Empty: memory{Resident: 10 << 20}, Held: memory{Resident: 10<<20 + 8000*1536},
+	}}
+	r.Syscalls = []syscallCount{{
+		Peer: subject, Requests: 1000,
+		Calls:    map[string]uint64{"read": 2001, "write": 2000, "epoll_wait": 200, "futex": 20},
+		OnOthers: map[string]uint64{"timerfd": 1},
+	}}
+	r.conclude(workloads())
+	return r
+}
+
+func TestVerdicts(t *testing.T) {
+	want := map[string]struct {
+		is  float64
+		met bool
+	}{
+		"tiny: CPU per request / forwarder":               {9 / 8.5, true},
+		"tiny: CPU per request / nginx":                   {0.75, true},
+		"16k: CPU per request / nginx":                    {0.75, true},
+		"post4k: CPU per request / nginx":                 {0.75, true},
+		"tiny: user time per request":                     {1.5, true},
+		"open: p99 at half of nginx's saturation / nginx": {0.75, true},
+		"idle: resident memory per keep-alive connection": {1.5, false},
+		"tiny: system calls for data per request":         {4, true},
+		"tiny: epoll_ctl per request":                     {0, true},
+		"tiny: futex per request":                         {0.02, false},
+		"tiny: eventfd reads and writes per request":      {0, true},
+		"tiny: epoll_wait per request":                    {0.2, true},
+	}
+	verdicts := measured().Verdicts
+	if len(verdicts) != len(want) {
+		t.Errorf("%d verdicts, want %d", len(verdicts), len(want))
+	}
+	for _, v := range verdicts {
+		w, ok := want[v.Name]
+		if !ok || v.Measured == nil {
+			t.Errorf("%s: unexpected, or not measured", v.Name)
+			continue
+		}
+		if d := *v.Measured - w.is; d > 1e-9 || d < -1e-9 || v.Met != w.met {
+			t.Errorf("%s: %g, met %v; want %g, %v", v.Name, *v.Measured, v.Met, w.is, w.met)
+		}
+	}
+}
+
+func TestNothingMeasuredIsNotMet(t *testing.T) {
+	for _, v := range judge(&report{}) {
+		if v.Measured != nil || v.Met {
+			t.Errorf("%s: %+v", v.Name, v)
+		}
+	}
+}
+
+func TestReportReads(t *testing.T) {
+	r := measured()
+	for _, text := range []string{r.text(), r.markdown()} {
+		for _, want := range []string{"0.75 [0.75..0.75]", "MISSED", "1.50", "3 rounds of 2 s: an indication"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("the report lacks %q:\n%s", want, text)
+			}
+		}
+	}
+	if _, err := json.Marshal(r); err != nil { // NaN has no JSON: whatever is not measured must be absent
+		t.Error(err)
+	}
+}
+
+func TestJSONOfAnEmptyReport(t *testing.T) {
+	r := &report{}
+	r.conclude(workloads())
+	if _, err := json.Marshal(r); err != nil {
+		t.Error(err)
+	}
+}
