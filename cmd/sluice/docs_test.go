@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -89,4 +90,30 @@ func visibleFlags(cmd *cobra.Command) []string {
 		}
 	})
 	return names
+}
+
+// TestDocumentedMetrics compares the page of the metrics with what the gateway declares.
+func TestDocumentedMetrics(t *testing.T) {
+	page, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("../../gateway/telemetry/metrics/set.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\("(sluice_[a-z_]+)"`).FindAllSubmatch(source, -1) {
+		declared[string(m[1])] = true
+	}
+	if len(declared) == 0 {
+		t.Fatal("no metric found: the pattern no longer fits set.go")
+	}
+	listed := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(sluice_[a-z_]+)`").FindAllSubmatch(page, -1) {
+		listed[string(m[1])] = true
+	}
+	if diff := cmp.Diff(declared, listed); diff != "" {
+		t.Errorf("docs/metrics.md (-declared +listed):\n%s", diff)
+	}
 }
