@@ -54,6 +54,8 @@ type conn struct {
 	deadline *deadline
 	remote   Addr
 	id       uint64
+	received uint64 // bytes read from the socket
+	written  uint64 // bytes that the kernel took
 	fd       int32
 	flags    connFlags
 	phase    phase
@@ -77,6 +79,9 @@ func (c *conn) Loop() Loop { return c.r }
 
 // ID implements Conn.
 func (c *conn) ID() uint64 { return c.id }
+
+// Transferred implements Conn.
+func (c *conn) Transferred() (received, sent uint64) { return c.received, c.written }
 
 // SetHandler implements Conn.
 func (c *conn) SetHandler(h Handler) { c.h = h }
@@ -214,6 +219,7 @@ func (c *conn) read() bool {
 		c.tellEOF()
 		return true
 	}
+	c.received += uint64(n)
 	if r.edge && n == len(b) {
 		c.flags |= flagReread
 		r.enlist(c)

@@ -61,6 +61,7 @@ func (c *conn) dropDeadline() {
 
 // progress notes that n bytes were sent.
 func (c *conn) progress(n int) {
+	c.written += uint64(n)
 	if n > 0 && c.deadline != nil {
 		c.deadline.moved = true
 	}

@@ -61,6 +61,8 @@ type Conn interface {
 	RemoteAddr() Addr
 	// ID is unique in the process.
 	ID() uint64
+	// Transferred is how many bytes have been read from the socket and written to it.
+	Transferred() (received, sent uint64)
 }
 
 // A CloseMode says how a connection ends.
