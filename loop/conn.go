@@ -54,7 +54,7 @@ type conn struct {
 	deadline *deadline
 	remote   Addr
 	id       uint64
-	received uint64 // bytes read from the socket
+	taken    uint64 // bytes read from the socket
 	written  uint64 // bytes that the kernel took
 	fd       int32
 	flags    connFlags
@@ -81,7 +81,7 @@ func (c *conn) Loop() Loop { return c.r }
 func (c *conn) ID() uint64 { return c.id }
 
 // Transferred implements Conn.
-func (c *conn) Transferred() (received, sent uint64) { return c.received, c.written }
+func (c *conn) Transferred() (received, sent uint64) { return c.taken, c.written }
 
 // SetHandler implements Conn.
 func (c *conn) SetHandler(h Handler) { c.h = h }
@@ -219,7 +219,7 @@ func (c *conn) read() bool {
 		c.tellEOF()
 		return true
 	}
-	c.received += uint64(n)
+	c.taken += uint64(n)
 	if r.edge && n == len(b) {
 		c.flags |= flagReread
 		r.enlist(c)
