@@ -1,16 +1,19 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"sluice/loop"
+	"sluice/router"
 )
 
 // Validate reports what is wrong with a configuration whatever front end made it: names that nothing has, names and
-// addresses that are there twice, listeners that serve two things. A front end that knows where its names stand reports
-// the same earlier and closer.
+// addresses that are there twice, listeners that serve two things, and what the router does not compile. The Path of a
+// problem is relative to what stands at its position; it is empty for that itself. A front end that knows where its names
+// stand reports the same closer.
 func Validate(c *Config) Problems {
 	v := validator{c: c, clusters: make(map[string]string), routers: make(map[string]string)}
 	for i := range c.Clusters {
@@ -21,6 +24,7 @@ func Validate(c *Config) Problems {
 	}
 	for i := range c.Routers {
 		v.router(i)
+		v.compile(&c.Routers[i])
 	}
 	v.listeners()
 	v.problems.Sort()
@@ -89,6 +93,35 @@ func (v *validator) router(i int) {
 			}
 		}
 	}
+}
+
+// compile reports what the router's compiler finds.
+func (v *validator) compile(c *router.Config) {
+	_, err := router.Compile(c)
+	v.compileError(err, c.Origin)
+}
+
+func (v *validator) compileError(err error, origin string) {
+	var joined interface{ Unwrap() []error }
+	if err == nil {
+		return
+	}
+	if errors.As(err, &joined) {
+		for _, e := range joined.Unwrap() {
+			v.compileError(e, origin)
+		}
+		return
+	}
+	p := Problem{Severity: Error, Message: err.Error()}
+	var mistake *router.Error
+	if errors.As(err, &mistake) {
+		p.Message, p.Path = mistake.Msg, mistake.Key
+		if mistake.Origin != "" {
+			origin = mistake.Origin
+		}
+	}
+	p.File, p.Line, p.Column = splitOrigin(origin)
+	v.problems = append(v.problems, p)
 }
 
 func (v *validator) listeners() {

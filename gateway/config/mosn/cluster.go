@@ -28,7 +28,7 @@ func (r *reader) cluster(n *node) {
 	if o.n == nil {
 		return
 	}
-	c := upstream.ClusterConfig{Origin: n.origin(), Name: o.name("name", "a name for the cluster")}
+	c := upstream.ClusterConfig{Origin: r.place(n), Name: o.name("name", "a name for the cluster")}
 	if c.Name != "" {
 		r.define(r.clusters, "a cluster", c.Name, o.at("name"))
 	}
@@ -101,7 +101,7 @@ func (r *reader) host(n *node, c *upstream.ClusterConfig) {
 	if o.n == nil {
 		return
 	}
-	h := upstream.HostConfig{Origin: n.origin(), Hostname: o.str("hostname")}
+	h := upstream.HostConfig{Origin: r.place(n), Hostname: o.str("hostname")}
 	r.noControls(o.node("hostname"))
 	v := o.node("address")
 	if v == nil {

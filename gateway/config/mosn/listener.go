@@ -11,7 +11,7 @@ func (r *reader) listener(n *node, names names) {
 	if o.n == nil {
 		return
 	}
-	l := config.Listener{Origin: n.origin(), Name: o.str("name")}
+	l := config.Listener{Origin: r.place(n), Name: o.str("name")}
 	ok := true
 	unix := false
 	switch o.choice("network", "network", "tcp", "unix", "udp") {
@@ -34,6 +34,13 @@ func (r *reader) listener(n *node, names names) {
 		r.define(names, "a listener", l.Name, o.at("name"))
 	}
 	l.Bind = o.boolean("bind_port", false)
+	switch {
+	case l.Bind:
+	case o.node("bind_port") == nil:
+		r.warnf(n, `the listener %s is not opened, because "bind_port" is missing; add "bind_port": true`, quote(l.Name))
+	case o.node("bind_port").kind == kindBool:
+		r.notef(o.at("bind_port"), "the listener %s is not opened", quote(l.Name))
+	}
 	if ok && l.Bind {
 		r.listens(l.Address, "the listener "+quote(l.Name), o.at("address"))
 	}
@@ -181,12 +188,16 @@ func (c *chainReader) end() {
 
 func (c *chainReader) router() {
 	name := c.l.HTTP.Router
+	if c.proxy.n == nil {
+		return // its config is no object, which was reported
+	}
+	v := c.proxy.node("router_config_name")
 	switch {
 	case name != "":
-		c.r.refer(refRouter, c.proxy.at("router_config_name"), name)
+		c.r.refer(refRouter, v, name)
 	case len(c.embedded) == 1:
 		c.l.HTTP.Router = c.embedded[0]
-	case c.proxy.n != nil:
+	case v == nil || v.kind == kindString:
 		c.r.errorf(c.proxy.n, `"router_config_name" is missing: expected the name of a router configuration`)
 	}
 }

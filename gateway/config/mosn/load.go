@@ -72,13 +72,14 @@ func Default() (*config.Config, config.Problems, error) {
 // Parse reads a configuration. name is what problems and Origins call it; its extension tells the language. The results
 // are as Load's.
 func Parse(name string, data []byte, o Options) (c *config.Config, problems config.Problems, err error) {
-	r := &reader{o: o.withDefaults(name), cfg: &config.Config{Source: name}, clusters: make(names), routers: make(names)}
+	r := &reader{
+		o: o.withDefaults(name), cfg: &config.Config{Source: name},
+		clusters: make(names), routers: make(names), places: make(map[string]*node),
+	}
 	if root := r.document(name, data); root != nil {
 		r.configuration(root)
-		if !r.failed {
-			for _, p := range config.Validate(r.cfg) {
-				r.add(p)
-			}
+		for _, p := range config.Validate(r.cfg) {
+			r.adopt(p)
 		}
 		r.cfg.Document = redacted(root)
 	}

@@ -13,7 +13,7 @@ import (
 const (
 	maxDocument = 16 << 20 // bytes
 	maxDepth    = 128      // nested arrays and objects
-	maxNodes    = 4 << 20  // values, after the expansion of YAML's aliases
+	maxNodes    = 1 << 20  // values, after the expansion of YAML's aliases
 )
 
 // A source is one document.

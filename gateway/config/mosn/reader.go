@@ -24,6 +24,7 @@ type reader struct {
 	clusters names // that exist
 	routers  names
 	refs     []reference
+	places   map[string]*node // by Origin
 	ports    []boundPort
 }
 
@@ -53,6 +54,49 @@ func (r *reader) warnf(n *node, format string, args ...any) {
 
 func (r *reader) notef(n *node, format string, args ...any) {
 	r.report(config.Note, n, n.line, n.col, format, args)
+}
+
+// place returns the Origin of n and remembers whose it is.
+func (r *reader) place(n *node) string {
+	origin := n.origin()
+	r.places[origin] = n
+	return origin
+}
+
+// adopt adds a problem that was found in the model, at the key that it speaks of. What was already said about that key,
+// about something in it, or about what stands at the Origin as a whole, is not said again.
+func (r *reader) adopt(p config.Problem) {
+	n := r.places[p.Origin()]
+	if n == nil {
+		r.add(p)
+		return
+	}
+	whole := n.path()
+	for key := range strings.SplitSeq(p.Path, ".") {
+		v := n.member(key)
+		if v == nil {
+			break
+		}
+		n = v
+	}
+	path := n.path()
+	for _, known := range r.problems {
+		if known.Severity == config.Error && known.File == n.src.file &&
+			(within(known.Path, path) || within(path, known.Path) && within(known.Path, whole)) {
+			return
+		}
+	}
+	message := p.Message
+	if !strings.HasSuffix(path, p.Path) {
+		message = p.Path + ": " + message
+	}
+	r.report(p.Severity, n, n.line, n.col, "%s", []any{message})
+}
+
+// within reports whether path is outer or something in it.
+func within(path, outer string) bool {
+	rest, ok := strings.CutPrefix(path, outer)
+	return ok && (rest == "" || outer == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // expected reports that n is something else than it should be; hint may be empty.

@@ -60,8 +60,12 @@ func appendNode(b *bytes.Buffer, n *node, secret bool) {
 }
 
 func appendString(b *bytes.Buffer, s string) {
-	quoted, _ := json.Marshal(s) // a string always marshals
-	b.Write(quoted)
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		panic("mosn: a string does not marshal: " + err.Error())
+	}
+	b.Truncate(b.Len() - 1) // the line break that Encode adds
 }
 
 // secretKey reports whether the value of key is nobody's business. private_key may be a path; MOSN hides that as well.

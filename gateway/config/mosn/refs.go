@@ -75,22 +75,31 @@ func (r *reader) listens(addr loop.Addr, what string, at *node) {
 	r.ports = append(r.ports, boundPort{addr, what, at})
 }
 
-// conflicts reports addresses that are bound twice. Port 0 is a new one each time.
+// conflicts reports addresses that are bound twice; every address of a machine takes in each of them. Port 0 is a new one
+// each time.
 func (r *reader) conflicts() {
-	type place struct {
-		addr netip.AddrPort
-		path string
-	}
-	first := make(map[place]boundPort)
-	for _, p := range r.ports {
-		if p.addr.Path == "" && p.addr.AddrPort.Port() == 0 {
-			continue
+	for i, p := range r.ports {
+		for _, first := range r.ports[:i] {
+			if clash(first.addr, p.addr) {
+				r.errorf(p.at, "%s can't be listened on: %s at %s already has %s", p.addr, first.what, first.at.origin(), first.addr)
+				break
+			}
 		}
-		key := place{p.addr.AddrPort, p.addr.Path}
-		if f, taken := first[key]; taken {
-			r.errorf(p.at, "%s is already the address of %s at %s", p.addr, f.what, f.at.origin())
-			continue
-		}
-		first[key] = p
 	}
+}
+
+func clash(a, b loop.Addr) bool {
+	if a.Path != "" || b.Path != "" {
+		return a.Path == b.Path
+	}
+	if a.AddrPort.Port() == 0 || a.AddrPort.Port() != b.AddrPort.Port() {
+		return false
+	}
+	ip, other := a.AddrPort.Addr(), b.AddrPort.Addr()
+	return ip == other || takesIn(ip, other) || takesIn(other, ip)
+}
+
+// takesIn reports whether a socket on ip gets what is sent to other: [::] takes IPv4 as well.
+func takesIn(ip, other netip.Addr) bool {
+	return ip.IsUnspecified() && (ip.Is6() || other.Is4())
 }

@@ -10,7 +10,7 @@ import (
 // rule reads one route: what it matches and what it does.
 func (r *reader) rule(n *node) router.Rule {
 	o := r.object(n, ruleSchema)
-	rule := router.Rule{Origin: n.origin()}
+	rule := router.Rule{Origin: r.place(n)}
 	if o.n == nil {
 		return rule
 	}
@@ -67,18 +67,18 @@ func (r *reader) match(rule object) router.Match {
 		m.Regex = ""
 		r.warnf(o.n, "of path and regex only path counts (as in MOSN); remove the other")
 	}
-	for key, text := range map[string]string{"prefix": m.Prefix, "path": m.Path} {
-		if text != "" && text[0] != '/' {
-			r.warnf(o.at(key), "no path of a request starts with %s; it starts with \"/\"", quote(text[:1]))
-		}
-	}
 	if m.Regex != "" {
 		r.regexp(o.at("regex"), m.Regex)
 	}
 	for _, n := range o.array("headers") {
 		h := r.object(n, headerMatchSchema)
-		hm := router.HeaderMatch{Name: h.str("name"), Value: h.str("value"), Regex: h.boolean("regex", false)}
-		if h.n == nil || h.name("name", "the name of a header") == "" {
+		if h.n == nil {
+			continue
+		}
+		hm := router.HeaderMatch{
+			Name: h.name("name", "the name of a header"), Value: h.str("value"), Regex: h.boolean("regex", false),
+		}
+		if hm.Name == "" {
 			continue
 		}
 		if hm.Regex {
@@ -191,13 +191,16 @@ func (r *reader) weighted(o object, rule *router.Rule) {
 	var sum int64
 	items := o.array("weighted_clusters")
 	for _, n := range items {
-		c := r.object(n, weightedSchema).child("cluster", weightedClusterSchema)
+		item := r.object(n, weightedSchema)
+		c := item.child("cluster", weightedClusterSchema)
 		if c.n == nil {
-			r.errorf(n, `expected {"cluster": {"name": ..., "weight": ...}}`)
+			if item.n != nil && item.node("cluster") == nil {
+				r.errorf(n, `"cluster" is missing: expected {"cluster": {"name": ..., "weight": ...}}`)
+			}
 			continue
 		}
 		w := router.WeightedCluster{
-			Cluster: c.name("name", "the name of a cluster"), Origin: n.origin(),
+			Cluster: c.name("name", "the name of a cluster"), Origin: r.place(n),
 			Weight: uint32(c.integer("weight", 0, math.MaxInt32)), //nolint:gosec // within range
 		}
 		r.refer(refCluster, c.node("name"), w.Cluster)

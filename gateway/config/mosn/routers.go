@@ -12,7 +12,7 @@ func (r *reader) router(o object) string {
 		return ""
 	}
 	c := router.Config{
-		Name: o.name("router_config_name", "a name for the router configuration"), Origin: o.n.origin(),
+		Name: o.name("router_config_name", "a name for the router configuration"), Origin: r.place(o.n),
 		Headers: r.headerOps(o),
 	}
 	domains := make(names)
@@ -42,7 +42,7 @@ func (r *reader) router(o object) string {
 // virtualHost reads one virtual host; domains are those of the whole router configuration.
 func (r *reader) virtualHost(n *node, domains names) router.VirtualHost {
 	o := r.object(n, virtualHostSchema)
-	vh := router.VirtualHost{Origin: n.origin()}
+	vh := router.VirtualHost{Origin: r.place(n)}
 	if o.n == nil {
 		return vh
 	}
