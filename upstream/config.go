@@ -76,13 +76,16 @@ type ClusterLimits struct {
 	Retries     int // max_retries in flight, per cluster
 }
 
-// DNSConfig says how names are resolved.
+// DNSConfig says how names are resolved. What is zero comes from File, or has resolv.conf's defaults.
 type DNSConfig struct {
 	Refresh    time.Duration // 0: 5 s
-	RespectTTL bool
-	IPv6       bool // prefer V6_ONLY; default V4_ONLY, as MOSN
-	Servers    []string
+	RespectTTL bool          // look again when the answer's time to live has passed (and 1 s), instead of every Refresh
+	IPv6       bool          // prefer V6_ONLY; default V4_ONLY, as MOSN
+	Servers    []string      // addresses, each with or without a port
 	Search     []string
-	Port       string
-	File       string // resolv.conf
+	Port       string        // of Servers without one; "": 53
+	File       string        // resolv.conf, read again when it changes; "": /etc/resolv.conf
+	Ndots      int           // a name with fewer dots is tried with Search first; 0: 1
+	Timeout    time.Duration // of one query; 0: 5 s
+	Attempts   int           // rounds over Servers; 0: 2
 }

@@ -44,6 +44,7 @@ type conn struct {
 	decoding bool // inside Decode, where a release must wait for what Decode says of the bytes that follow
 	reused   bool
 	answered bool // bytes arrived for this exchange
+	remote   bool // the other side closed its sending direction
 }
 
 func newConn(h *host, p *protocols.Protocol, env *protocols.Env) *conn {
@@ -106,7 +107,7 @@ func (c *conn) settle(clean bool) {
 		h.offer(c)
 		return
 	}
-	c.close(nil)
+	c.closeAs(loop.CloseFlushed, nil)
 	h.dialMore()
 }
 
@@ -121,7 +122,9 @@ func (c *conn) abort(protocols.Reason) {
 }
 
 // close ends the connection; Closed follows from the loop.
-func (c *conn) close(err error) {
+func (c *conn) close(err error) { c.closeAs(loop.CloseNow, err) }
+
+func (c *conn) closeAs(how loop.CloseMode, err error) {
 	if c.state == connClosing {
 		return
 	}
@@ -130,7 +133,7 @@ func (c *conn) close(err error) {
 	}
 	c.state = connClosing
 	c.host.local.loop.Disarm(&c.timer)
-	c.c.Close(loop.CloseNow, err)
+	c.c.Close(how, err)
 }
 
 // lost tells the exchange that its connection has ended.
@@ -148,7 +151,7 @@ func (c *conn) lost(r protocols.Reason) {
 func (c *conn) Opened(lc loop.Conn) {
 	c.c = lc
 	c.host.dialling--
-	c.host.local.cluster.manager.hooks.ConnOpened(c.host.local.loop, c.host.endpoint)
+	c.host.hooks().ConnOpened(c.host.local.loop, c.host.endpoint)
 	c.state = connIdle
 	c.host.offer(c)
 }
@@ -203,6 +206,7 @@ func (c *conn) fail(err error) {
 
 // ReadClosed implements loop.Handler.
 func (c *conn) ReadClosed(lc loop.Conn, rest []byte) {
+	c.remote = true
 	if c.state != connLeased {
 		c.close(nil)
 		return
@@ -244,6 +248,7 @@ func (c *conn) Closed(lc loop.Conn, err error) {
 	h.endpoint.dropConn()
 	h.wake()
 	h.local.loop.Disarm(&c.timer)
+	busy := c.exchange != nil
 	switch was := c.state; was {
 	case connDialling, connFailing:
 		c.state = connClosing
@@ -253,7 +258,7 @@ func (c *conn) Closed(lc loop.Conn, err error) {
 		fallthrough
 	default:
 		c.state = connClosing
-		h.local.cluster.manager.hooks.ConnClosed(h.local.loop, h.endpoint)
+		h.hooks().ConnClosed(h.local.loop, h.endpoint, was != connClosing || c.remote, busy)
 		c.lost(c.cutReason())
 		h.dialMore()
 	}
@@ -263,7 +268,7 @@ func (c *conn) Closed(lc loop.Conn, err error) {
 func (c *conn) dialFailed(err error) {
 	h := c.host
 	h.dialling--
-	h.local.cluster.manager.hooks.ConnFailed(h.local.loop, h.endpoint, err)
+	h.hooks().ConnFailed(h.local.loop, h.endpoint, err)
 	reason := protocols.ReasonConnectFailed
 	if errors.Is(err, loop.ErrConnectTimeout) {
 		reason = protocols.ReasonConnectTimeout

@@ -21,6 +21,8 @@ type host struct {
 	dialling       int
 }
 
+func (h *host) hooks() *Hooks { return &h.local.cluster.manager.hooks }
+
 // drop ends a request in flight.
 func (h *host) drop() {
 	if h.index >= 0 {
@@ -53,6 +55,7 @@ func (h *host) removeIdle(c *conn) {
 
 func (h *host) push(w *Wait) {
 	h.waiting++
+	h.hooks().Waiting(h.local.loop, h.local.cluster, 1)
 	if w.prev = h.newest; w.prev != nil {
 		w.prev.next = w
 	} else {
@@ -63,6 +66,7 @@ func (h *host) push(w *Wait) {
 
 func (h *host) remove(w *Wait) {
 	h.waiting--
+	h.hooks().Waiting(h.local.loop, h.local.cluster, -1)
 	if w.prev != nil {
 		w.prev.next = w.next
 	} else {
@@ -133,6 +137,7 @@ func (h *host) offer(c *conn) {
 
 // starve asks the other loops for a connection: the endpoint is at its limit, and a request waits here.
 func (h *host) starve() {
+	h.hooks().Starved(h.local.loop, h.endpoint)
 	if !h.endpoint.starve(h.local.loop.Index()) {
 		return
 	}

@@ -52,6 +52,9 @@ func (l *Lease) Resume() { l.c.c.Resume() }
 // Endpoint is where the connection goes.
 func (l *Lease) Endpoint() *Endpoint { return l.c.host.endpoint }
 
+// Reused reports whether the connection has served another exchange before.
+func (l *Lease) Reused() bool { return l.c.reused }
+
 // Tunnel reports whether the connection passes bytes unframed.
 func (l *Lease) Tunnel() bool { return l.c.codec.Status().Phase == protocols.PhaseTunnel }
 

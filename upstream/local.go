@@ -94,6 +94,7 @@ type Request struct {
 	Protocol *protocols.Protocol
 	Env      *protocols.Env
 	Hash     uint64
+	Fresh    bool        // do not use a connection that lay idle
 	Tried    []*Endpoint // endpoints that already failed this request: avoided while there are others
 }
 
@@ -109,8 +110,10 @@ func (l *Local) Acquire(r *Request, x Exchange) (*Lease, *Wait, protocols.Reason
 		return nil, nil, protocols.ReasonNoHealthyEndpoint
 	}
 	l.own[h.index]++
-	if c := h.popIdle(r.Protocol); c != nil {
-		return c.lend(x), nil, protocols.ReasonNone
+	if !r.Fresh {
+		if c := h.popIdle(r.Protocol); c != nil {
+			return c.lend(x), nil, protocols.ReasonNone
+		}
 	}
 	if h.waiting >= maxWaiting {
 		h.drop()

@@ -26,8 +26,13 @@ type Hooks struct {
 	ResolveFailed func(c *Cluster, name string, err error)
 	// ConnOpened, ConnClosed and ConnFailed run on the loop of the connection. ConnOpened follows a successful connect.
 	ConnOpened func(l loop.Loop, e *Endpoint)
-	ConnClosed func(l loop.Loop, e *Endpoint)
+	// remote: the other side closed first; busy: a request was in progress.
+	ConnClosed func(l loop.Loop, e *Endpoint, remote, busy bool)
 	ConnFailed func(l loop.Loop, e *Endpoint, err error)
+	// Waiting tells, on the loop, that n more requests wait for a connection; negative: that they have stopped.
+	Waiting func(l loop.Loop, c *Cluster, n int)
+	// Starved tells, on the loop, that a request waits because the endpoint is at its limit of connections.
+	Starved func(l loop.Loop, e *Endpoint)
 }
 
 func (h *Hooks) fill() {
@@ -44,7 +49,13 @@ func (h *Hooks) fill() {
 		h.ConnOpened = func(loop.Loop, *Endpoint) {}
 	}
 	if h.ConnClosed == nil {
-		h.ConnClosed = func(loop.Loop, *Endpoint) {}
+		h.ConnClosed = func(loop.Loop, *Endpoint, bool, bool) {}
+	}
+	if h.Waiting == nil {
+		h.Waiting = func(loop.Loop, *Cluster, int) {}
+	}
+	if h.Starved == nil {
+		h.Starved = func(loop.Loop, *Endpoint) {}
 	}
 	if h.ConnFailed == nil {
 		h.ConnFailed = func(loop.Loop, *Endpoint, error) {}

@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"net/netip"
+
+	"sluice/gateway/config"
+	"sluice/protocols"
+)
+
+// forwarded is a listener's policy on what upstreams are told about the client.
+type forwarded struct {
+	config.Forwarded
+	viaHTTP10, viaHTTP11 string
+}
+
+func newForwarded(cfg config.Forwarded) forwarded {
+	name := cfg.ViaName
+	if name == "" {
+		name = "sluice"
+	}
+	return forwarded{Forwarded: cfg, viaHTTP10: "1.0 " + name, viaHTTP11: "1.1 " + name}
+}
+
+// trusts reports whether what the peer says about the client is believed.
+func (f *forwarded) trusts(peer netip.Addr) bool {
+	for _, p := range f.Trusted {
+		if p.Contains(peer) {
+			return true
+		}
+	}
+	return false
+}
+
+// via is the value of the Via field for a message received as HTTP/1.minor.
+// RFC 9110 section 7.6.3: "A proxy MUST send an appropriate Via header field ... in each message that it forwards."
+func (f *forwarded) via(h *protocols.Header) string {
+	if h.Proto == protocols.ProtocolHTTP1 && h.Minor == 0 {
+		return f.viaHTTP10
+	}
+	return f.viaHTTP11
+}
+
+// editForwarded tells the upstream who the client is. What an untrusted client says about itself is replaced.
+func (st *stream) editForwarded() {
+	f := &st.s.l.forwarded
+	h := &st.req
+	peer := st.s.conn.RemoteAddr().AddrPort.Addr()
+	trusted := len(f.Trusted) > 0 && f.trusts(peer)
+	b := st.w.scratch[:0]
+	if !f.NoXFF {
+		if old := h.Get(protocols.NameXForwardedFor); trusted && len(old) > 0 {
+			b = append(append(b, old...), ", "...)
+		}
+		if peer.IsValid() {
+			b = peer.AppendTo(b)
+		} else {
+			b = append(b, "unknown"...) // a unix socket
+		}
+		h.Set("X-Forwarded-For", b)
+	}
+	if !f.NoXFProto && !(trusted && h.Has(protocols.NameXForwardedProto)) {
+		h.SetString("X-Forwarded-Proto", "http")
+	}
+	if !f.NoXFHost && !(trusted && h.Has(protocols.NameXForwardedHost)) {
+		h.Set("X-Forwarded-Host", append(b[:0], h.Authority()...))
+	}
+	if !trusted && h.Has(protocols.NameForwarded) {
+		h.Del(protocols.NameForwarded)
+	}
+	if !f.NoRequestID && !(trusted && h.Has(protocols.NameXRequestID)) {
+		h.Set("X-Request-Id", st.w.appendRequestID(b[:0]))
+	}
+	if !f.NoVia {
+		h.AddString("Via", f.via(h))
+	}
+	st.w.scratch = b[:0]
+}

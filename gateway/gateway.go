@@ -1,0 +1,235 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sluice/gateway/config"
+	"sluice/gateway/telemetry/accesslog"
+	"sluice/gateway/telemetry/metrics"
+	"sluice/loop"
+	"sluice/protocols"
+	"sluice/upstream"
+)
+
+// Options are what a Gateway is told beside its configuration.
+type Options struct {
+	Version string
+	// LogLevel caps the level of every log, if it is not nil.
+	LogLevel       *slog.Level
+	Stdout, Stderr io.Writer // where logs to "stdout" and "stderr" go; nil means the process's
+}
+
+// A BoundListener is an address that the gateway accepts on.
+type BoundListener struct{ Name, Address string }
+
+// A Gateway is a running configuration. Its methods are safe on any goroutine that is not a loop's.
+type Gateway struct {
+	cfg       *config.Config
+	options   Options
+	log       *slog.Logger
+	access    *accesslog.Manager
+	registry  *metrics.Registry
+	counters  *metrics.Set
+	protocols map[string]*protocols.Protocol
+	group     *loop.Group
+	workers   []*worker
+	clusters  *upstream.Manager
+	listeners []*listener
+	servers   []io.Closer
+	adminAddr string
+	state     atomic.Int32 // a State
+	drained   drainWatch
+	stop      sync.Once
+}
+
+// New compiles cfg, opens the logs and starts the loops; nothing is bound yet. A Gateway that New returned must be
+// stopped even if Start fails.
+func New(cfg *config.Config, o Options) (*Gateway, error) {
+	g, err := newGateway(cfg, o)
+	if err != nil {
+		return nil, err
+	}
+	g.group, err = loop.NewGroup(loop.Options{Loops: cfg.Loops, Logger: g.log})
+	if err != nil {
+		return nil, fmt.Errorf("starting the event loops: %w", err)
+	}
+	if err := g.build(g.group.Loops()); err != nil {
+		g.Stop()
+		return nil, err
+	}
+	return g, nil
+}
+
+// newGateway makes the parts that need no loop.
+func newGateway(cfg *config.Config, o Options) (*Gateway, error) {
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
+	g := &Gateway{cfg: cfg, options: o, registry: metrics.NewRegistry(), protocols: map[string]*protocols.Protocol{}}
+	g.state.Store(int32(StateInit))
+	g.counters = metrics.NewSet(g.registry)
+	for _, p := range codecs() {
+		g.protocols[p.Name] = p
+	}
+	var errs []error
+	for i := range cfg.Listeners {
+		errs = append(errs, checkListener(&cfg.Listeners[i], cfg, g.protocols))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if err := g.openLogs(); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// build makes the workers of loops and gives them the configuration.
+func (g *Gateway) build(loops []loop.Loop) error {
+	for _, l := range loops {
+		g.workers = append(g.workers, newWorker(g, l))
+	}
+	g.clusters = upstream.NewManager(loops, g.hooks())
+	g.clusters.Update(g.cfg.Clusters)
+	tables := map[string]*table{}
+	var errs []error
+	for i := range g.cfg.Routers {
+		t, err := g.compileTable(&g.cfg.Routers[i])
+		errs = append(errs, err)
+		tables[g.cfg.Routers[i].Name] = t
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for i := range g.cfg.Listeners {
+		l, err := g.newListener(&g.cfg.Listeners[i], tables)
+		if err != nil {
+			return err
+		}
+		g.listeners = append(g.listeners, l)
+	}
+	for _, w := range g.workers {
+		w.loop.Post(w.shard.Grow)
+	}
+	return nil
+}
+
+// newListener makes a listener with its part on every loop.
+func (g *Gateway) newListener(cfg *config.Listener, tables map[string]*table) (*listener, error) {
+	l := &listener{cfg: cfg, counters: g.counters.Listener(cfg.Name)}
+	settings := g.settings(cfg, tables)
+	for i, w := range g.workers {
+		local := &localListener{w: w, counters: l.counters, listenerSettings: settings, env: protocols.NewEnv(settings.limits)}
+		for _, a := range cfg.AccessLogs {
+			format, warnings := accesslog.Compile(a.Format)
+			if i == 0 {
+				for _, warning := range warnings {
+					g.log.Warn("access log format", "listener", cfg.Name, "path", a.Path, "problem", warning)
+				}
+			}
+			file, err := g.access.Open(a.Path)
+			if err != nil {
+				return nil, fmt.Errorf("listener %q: access log: %w", cfg.Name, err)
+			}
+			local.logs = append(local.logs, localLog{format: format, buffer: w.buffers.Buffer(file)})
+		}
+		l.locals = append(l.locals, local)
+	}
+	return l, nil
+}
+
+// Start binds the listeners and the admin server, and serves. On an error nothing stays bound after Stop.
+func (g *Gateway) Start() error {
+	g.state.Store(int32(StateStarting))
+	setMemoryPolicy(g.log)
+	for _, l := range g.listeners {
+		if err := g.bind(l); err != nil {
+			return err
+		}
+	}
+	if err := g.serveAdmin(); err != nil {
+		return err
+	}
+	if err := g.writePid(); err != nil {
+		return err
+	}
+	g.state.Store(int32(StateRunning))
+	return nil
+}
+
+// bind opens a listener's sockets.
+func (g *Gateway) bind(l *listener) error {
+	if !l.cfg.Bind {
+		g.log.Info("listener is not bound: bind_port is false", "listener", l.cfg.Name, "address", l.cfg.Address.String())
+		return nil
+	}
+	socket, err := g.group.Listen(loop.ListenOptions{Name: l.cfg.Name, Addr: l.cfg.Address, MaxConns: max(l.maxConns(), 0)}, l)
+	if err != nil {
+		return fmt.Errorf("listener %q can't listen on %s: %w", l.cfg.Name, l.cfg.Address, err)
+	}
+	l.socket = socket
+	if why := l.cfg.Unserved; why != "" {
+		g.log.Warn("listener accepts connections and closes them, for it has nothing to do with them",
+			"listener", l.cfg.Name, "address", socket.Addr().String(), "why", why)
+		return nil
+	}
+	g.log.Info("listening", "listener", l.cfg.Name, "address", socket.Addr().String())
+	return nil
+}
+
+// maxConns is the limit on connections; negative for none.
+func (l *listener) maxConns() int {
+	if l.cfg.MaxConns == 0 {
+		return 10_000
+	}
+	return l.cfg.MaxConns
+}
+
+// Listeners returns what is bound.
+func (g *Gateway) Listeners() []BoundListener {
+	var out []BoundListener
+	for _, l := range g.listeners {
+		if l.socket != nil {
+			out = append(out, BoundListener{Name: l.cfg.Name, Address: l.socket.Addr().String()})
+		}
+	}
+	return out
+}
+
+// AdminAddr is the address of the admin server; "" when there is none.
+func (g *Gateway) AdminAddr() string { return g.adminAddr }
+
+// Log is the process's log.
+func (g *Gateway) Log() *slog.Logger { return g.log }
+
+// ReopenLogs closes and opens every log file, for log rotation.
+func (g *Gateway) ReopenLogs() error { return errors.Join(g.access.Reopen()) }
+
+// Stop ends everything at once: connections are closed, buffered log lines written. It may be called more than once.
+func (g *Gateway) Stop() {
+	g.stop.Do(func() {
+		g.state.Store(int32(StateStopping))
+		for _, s := range g.servers {
+			_ = s.Close()
+		}
+		if g.clusters != nil {
+			g.clusters.Close()
+		}
+		if g.group != nil {
+			g.group.Stop()
+		}
+		g.removePid()
+		_ = g.access.Close(time.Second)
+		g.state.Store(int32(StateStopped))
+	})
+}

@@ -1,0 +1,99 @@
+package gateway
+
+import (
+	"time"
+
+	"sluice/gateway/config"
+	"sluice/gateway/telemetry/accesslog"
+	"sluice/gateway/telemetry/metrics"
+	"sluice/loop"
+	"sluice/protocols"
+)
+
+// defaultIdle is how long a keep-alive connection may be idle when its listener does not say.
+const defaultIdle = 75 * time.Second
+
+// A listener is one address that accepts. It lives off the loops, and keeps its identity (its sockets, its connections,
+// its counters) through every snapshot that still has its name and address.
+type listener struct {
+	cfg      *config.Listener
+	counters *metrics.Listener
+	socket   *loop.Listener // nil until it is bound, and for a listener that is not to be
+	locals   []*localListener
+}
+
+// A localListener is a listener on one loop. A new snapshot changes its fields, on the loop.
+type localListener struct {
+	w        *worker
+	counters *metrics.Listener
+	listenerSettings
+	env *protocols.Env
+	// logs are the access logs, each with the loop's buffer.
+	logs []localLog
+}
+
+type localLog struct {
+	format *accesslog.Format
+	buffer *accesslog.Buffer
+}
+
+// listenerSettings is what a snapshot says about a listener: immutable, the same on all loops.
+type listenerSettings struct {
+	cfg              *config.Listener
+	protocol         *protocols.Protocol // downstream
+	upstreamProtocol *protocols.Protocol
+	table            *table
+	tcp              *tcpProxy
+	forwarded        forwarded
+	timeouts         timeouts
+	idle             time.Duration
+	limits           protocols.Limits
+	maxBody          int64
+}
+
+// settings compiles what cfg says about l.
+func (g *Gateway) settings(l *config.Listener, tables map[string]*table) listenerSettings {
+	s := listenerSettings{cfg: l, idle: l.IdleTimeout, protocol: g.protocols["tcp"], upstreamProtocol: g.protocols["tcp"]}
+	if s.idle == 0 {
+		s.idle = defaultIdle
+	}
+	switch {
+	case l.HTTP != nil:
+		h := l.HTTP
+		s.protocol = g.protocols[protocols.ProtocolHTTP1.String()]
+		s.upstreamProtocol = s.protocol
+		s.table = tables[h.Router]
+		s.forwarded = newForwarded(h.Forwarded)
+		s.timeouts = newTimeouts(h.Timeouts)
+		s.limits = protocols.Limits{HeadBytes: h.Limits.HeadBytes, HeadFields: h.Limits.HeadFields, RequestLine: h.Limits.RequestLine}
+		s.maxBody = h.Limits.Body
+	case l.TCP != nil:
+		s.tcp = g.compileTCP(l.TCP)
+		s.timeouts = newTimeouts(config.RequestTimeouts{TunnelIdle: l.TCP.IdleTimeout})
+		if l.TCP.IdleTimeout == 0 {
+			s.timeouts.TunnelIdle = -1
+		}
+	}
+	return s
+}
+
+// bodyLimit is the most bytes that a request body may have; 0 for no limit.
+func (s *listenerSettings) bodyLimit(r *route) int64 {
+	if r.maxBody != 0 {
+		return max(r.maxBody, 0)
+	}
+	return max(s.maxBody, 0)
+}
+
+// serves reports whether there is anything to do with an accepted connection.
+func (s *listenerSettings) serves() bool { return s.table != nil || s.tcp != nil }
+
+// Accept implements loop.Acceptor: it runs on the loop of the connection.
+func (l *listener) Accept(c loop.Conn) loop.Handler {
+	local := l.locals[c.Loop().Index()]
+	if !local.serves() {
+		local.w.shard.Inc(local.counters.Refused)
+		return nil
+	}
+	return local.open(c)
+}

@@ -1,0 +1,123 @@
+package gateway
+
+import (
+	"time"
+
+	"sluice/loop"
+	"sluice/protocols"
+)
+
+// drainIdle is how long a drain leaves an idle connection open for a request that is already on its way.
+const drainIdle = 2 * time.Second
+
+// never is a deadline beyond the life of a process.
+const never = time.Duration(1<<63 - 1)
+
+// deadline is when something must have happened on the session. The timer is armed for it when a phase begins and looks
+// again when it fires: progress in between costs a store.
+func (s *session) deadline() time.Duration {
+	t := &s.l.timeouts
+	switch s.phase {
+	case phaseHead:
+		return after(s.moved, t.Head)
+	case phaseIdle:
+		if s.w.draining != drainOff {
+			return s.moved + drainIdle
+		}
+		return after(s.moved, s.l.idle)
+	case phaseExchange:
+		return s.exchangeDeadline()
+	case phaseTunnel:
+		return after(s.moved, t.TunnelIdle)
+	case phaseClosing:
+	}
+	return never
+}
+
+// exchangeDeadline is the limit on a body, a reader or an answer that makes no progress.
+func (s *session) exchangeDeadline() time.Duration {
+	t := &s.l.timeouts
+	st := s.stream
+	switch {
+	case s.eof && st.answer == directionWaiting:
+		return s.moved + answerGrace
+	case st.answer == directionFull:
+		return after(s.moved, t.Progress)
+	case st.request == directionOpen && !st.holding():
+		return after(s.moved, t.Progress)
+	}
+	return after(s.moved, t.StreamIdle)
+}
+
+func after(from, limit time.Duration) time.Duration {
+	if limit < 0 {
+		return never
+	}
+	return from + limit
+}
+
+func (s *session) rearm(time.Duration) {
+	if d := s.deadline(); d != never {
+		s.w.loop.Arm(&s.timer, d)
+	} else {
+		s.w.loop.Disarm(&s.timer)
+	}
+}
+
+// Expired implements loop.Expirer.
+func (s *session) Expired(_ *loop.Timer, now time.Duration) {
+	if n := s.conn.Buffered(); n < s.buffered {
+		s.moved = now // the client took bytes, though not enough for Drained
+		s.buffered = n
+	} else {
+		s.buffered = n
+	}
+	if d := s.deadline(); d > now {
+		s.rearm(now)
+		return
+	}
+	switch s.phase {
+	case phaseHead:
+		if s.unread > 0 {
+			s.refuse(&protocols.Error{Reason: protocols.ReasonHeadTimeout, Detail: protocols.ReasonHeadTimeout.Text()})
+			return
+		}
+		s.timeout(protocols.ReasonIdleTimeout)
+	case phaseIdle:
+		s.timeout(protocols.ReasonIdleTimeout)
+	case phaseExchange:
+		s.exchangeExpired()
+	case phaseTunnel:
+		if s.stream != nil {
+			s.stream.cut(protocols.ReasonIdleTimeout)
+		}
+		s.timeout(protocols.ReasonIdleTimeout)
+	case phaseClosing:
+	}
+}
+
+// timeout closes a session that has nothing in progress.
+func (s *session) timeout(r protocols.Reason) {
+	s.w.shard.Inc(s.l.counters.Failed[r])
+	s.close(loop.CloseFlushed, nil)
+}
+
+// exchangeExpired ends an exchange that made no progress, for the reason that applies.
+func (s *session) exchangeExpired() {
+	st := s.stream
+	switch {
+	case s.eof && st.answer == directionWaiting:
+		st.cut(protocols.ReasonClientGone)
+		s.close(loop.CloseNow, nil)
+	case st.answer == directionFull:
+		st.cut(protocols.ReasonSlowReader)
+		s.close(loop.CloseReset, nil)
+	case st.request == directionOpen && !st.holding():
+		st.fail(protocols.ReasonBodyTimeout)
+		if s.phase != phaseClosing {
+			s.close(loop.CloseLingering, nil)
+		}
+	default:
+		st.fail(protocols.ReasonStreamIdle)
+	}
+}

@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"sluice/gateway/telemetry/metrics"
+	"sluice/protocols"
+	"sluice/router"
+)
+
+// admit decides what becomes of the request: an upstream, a local reply, or a refusal.
+func (st *stream) admit() {
+	l := st.s.l
+	if l.tcp != nil {
+		st.admitTCP()
+		return
+	}
+	w := st.w
+	in := &w.match
+	in.Reset()
+	in.Header = &st.req
+	in.Source = st.s.conn.RemoteAddr().AddrPort
+	in.Destination = st.s.conn.LocalAddr().AddrPort
+	in.Listener = l.cfg.Name
+	in.Random = w.rng.Uint64()
+	r, host, refused := l.table.router.Match(in)
+	if host != nil {
+		st.host = l.table.hosts[host.Index]
+	}
+	if refused != nil {
+		st.detail = refused.Detail
+		st.fail(refused.Reason)
+		return
+	}
+	st.route = l.table.routes[r.Index]
+	if limit := l.bodyLimit(st.route); limit > 0 {
+		st.bodyLimit = limit
+		if st.req.ContentLength > limit {
+			st.fail(protocols.ReasonBodyTooLarge)
+			return
+		}
+	}
+	switch {
+	case r.Rule.Redirect != nil:
+		st.redirect()
+	case r.Rule.Direct != nil:
+		st.direct()
+	default:
+		st.forward()
+	}
+}
+
+// forward sends the request to its route's cluster.
+func (st *stream) forward() {
+	w := st.w
+	if st.request == directionEnded {
+		st.armTimeout(st.requested)
+	}
+	cluster := st.s.l.table.clusters[st.route.ClusterIndex(w.rng.Uint64())]
+	if cluster == nil {
+		st.fail(protocols.ReasonNoCluster)
+		return
+	}
+	st.local = cluster.On(w.loop)
+	st.cluster = cluster.Data.(*metrics.Cluster)
+	st.editForwarded()
+	if st.route.EditsRequest() {
+		w.match.Header = &st.req
+		st.route.RewritePath(&w.match)
+		st.route.EditRequest(&st.req, st)
+	}
+	st.acquire(false)
+}
+
+// editForEndpoint does the edits that depend on where the request goes.
+func (st *stream) editForEndpoint() {
+	if st.route.rewritesHost {
+		st.route.RewriteHost(&st.req, st.endpoint.Hostname)
+	}
+}
+
+// editAnswer adds to the upstream's answer what the configuration says.
+func (st *stream) editAnswer() {
+	if st.s.l.tcp != nil {
+		return
+	}
+	if f := &st.s.l.forwarded; !f.NoVia {
+		st.resp.AddString("Via", f.via(&st.resp))
+	}
+	st.editAnswerFields()
+}
+
+func (st *stream) editAnswerFields() {
+	if st.route.editsAnswer {
+		st.route.EditResponse(&st.resp, st)
+	}
+}
+
+// Value implements router.Values: header values that are made of variables.
+func (st *stream) Value(template int) []byte {
+	st.fillRecord(&st.w.record)
+	st.w.value = st.s.l.table.values[template].Append(st.w.value[:0], &st.w.record)
+	return st.w.value
+}
+
+var _ router.Values = (*stream)(nil)
+
+// admitTCP chooses the cluster of a connection whose protocol nobody looks at.
+func (st *stream) admitTCP() {
+	t := st.s.l.tcp
+	st.route = t.choose(st.s.conn)
+	if st.route == nil || st.route.tcpCluster == nil {
+		reason := protocols.ReasonNoRoute
+		if st.route != nil {
+			reason = protocols.ReasonNoCluster
+		}
+		st.cut(reason)
+		return
+	}
+	st.local = st.route.tcpCluster.On(st.w.loop)
+	st.cluster = st.route.tcpCluster.Data.(*metrics.Cluster)
+	st.acquire(false)
+}

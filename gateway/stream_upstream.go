@@ -1,0 +1,217 @@
+package gateway
+
+import (
+	"math/bits"
+	"time"
+
+	"sluice/loop"
+	"sluice/protocols"
+	"sluice/upstream"
+)
+
+// connectTries is how many endpoints are tried when connecting fails: nothing of the request was sent, so this is safe
+// for every request and needs no retry policy.
+const connectTries = 3
+
+// The pause before a retry of the route's policy: doubled each time, with jitter.
+const (
+	backoffBase = 10 * time.Millisecond
+	backoffMax  = 250 * time.Millisecond
+)
+
+// acquire asks for a connection to the route's cluster; fresh refuses one that was idle in the pool.
+func (st *stream) acquire(fresh bool) {
+	w := st.w
+	w.request = upstream.Request{
+		Protocol: st.route.protocol(st.s), Env: st.s.l.env, Fresh: fresh, Tried: st.tried[:min(st.tries, maxTries)],
+	}
+	st.tries++
+	lease, wait, reason := st.local.Acquire(&w.request, st)
+	switch {
+	case lease != nil:
+		st.begin(lease)
+	case wait != nil:
+		st.state = upstreamWaiting
+		st.wait = wait
+	default:
+		st.fail(reason)
+	}
+}
+
+// Ready implements upstream.Exchange.
+func (st *stream) Ready(lease *upstream.Lease) {
+	st.wait = nil
+	s := st.s
+	held := st.holding()
+	st.begin(lease)
+	if held {
+		s.conn.Resume() // s, not st: the exchange may be over already
+	}
+}
+
+// begin sends the request, as far as it is known, on lease.
+func (st *stream) begin(lease *upstream.Lease) {
+	st.state = upstreamLeased
+	st.lease = lease
+	st.endpoint = lease.Endpoint()
+	st.upConn = lease.Conn().ID()
+	if len(st.s.l.logs) > 0 {
+		st.upLocal = lease.Conn().LocalAddr()
+	}
+	if st.tries <= maxTries {
+		st.tried[st.tries-1] = st.endpoint
+	}
+	st.beginTry()
+	st.editForEndpoint()
+	bodiless := st.request == directionEnded && len(st.replay) == 0 && st.received == 0
+	// The body is taped while a retry could need it: the policy allows one, or the connection may have gone stale.
+	retryable := st.tries == 1 && (st.route.retry.On || lease.Reused() && st.req.Method.Idempotent())
+	st.taped = st.taped || retryable || bodiless
+	st.toServer = protocols.Event{Kind: protocols.KindHead, End: bodiless, Header: &st.req}
+	_, err := lease.Encode(&st.toServer)
+	if err == nil && !bodiless {
+		err = st.sendReplay()
+	}
+	if err != nil {
+		st.detail = err.Error()
+		st.fail(protocols.ReasonInternal)
+		return
+	}
+	if t := st.route.retry.TryTimeout; t > 0 {
+		st.w.loop.Arm(&st.tryTimer, st.w.loop.Now()+t)
+	}
+}
+
+// sendReplay sends again what an earlier try sent of the body.
+func (st *stream) sendReplay() error {
+	end := st.request == directionEnded
+	if len(st.replay) == 0 && !end {
+		return nil
+	}
+	st.toServer = protocols.Event{Kind: protocols.KindData, End: end, Stream: st.toServer.Stream, Data: st.replay}
+	_, err := st.lease.Encode(&st.toServer)
+	return err
+}
+
+// Failed implements upstream.Exchange: there is no connection to e.
+func (st *stream) Failed(r protocols.Reason, e *upstream.Endpoint) {
+	st.wait = nil
+	st.state = upstreamNone
+	if st.tries <= maxTries {
+		st.tried[st.tries-1] = e
+	}
+	st.endpoint = e
+	if connects := r == protocols.ReasonConnectFailed || r == protocols.ReasonConnectTimeout; connects &&
+		st.tries < connectTries && st.otherEndpoints() {
+		st.acquire(false)
+		return
+	}
+	st.fail(r)
+}
+
+// otherEndpoints reports whether the cluster has an endpoint that was not tried.
+func (st *stream) otherEndpoints() bool {
+	for _, e := range st.local.Cluster().Endpoints() {
+		tried := false
+		for _, t := range st.tried[:min(st.tries, maxTries)] {
+			tried = tried || t == e
+		}
+		if !tried {
+			return true
+		}
+	}
+	return false
+}
+
+// Lost implements upstream.Exchange: the connection has ended under the exchange.
+func (st *stream) Lost(how upstream.Loss) {
+	st.lease = nil
+	st.state = upstreamNone
+	st.endTry(how.Reason, st.status)
+	st.w.loop.Disarm(&st.tryTimer)
+	switch {
+	case st.answer != directionWaiting || st.s.phase == phaseTunnel:
+		st.cut(how.Reason)
+	case st.stale(how):
+		// The same endpoint may be tried again: it only closed a connection that lay idle.
+		st.tries--
+		st.staled = true
+		st.acquire(true)
+	case st.mayRetry():
+		st.backoff()
+	default:
+		st.fail(how.Reason)
+	}
+}
+
+// stale reports whether the loss is that of an idle connection which the other side had closed before it saw the
+// request. RFC 9110 section 9.2.2: "a client SHOULD NOT automatically retry a request with a non-idempotent method
+// unless it has some means to know that the request ... was never applied". Once per exchange.
+func (st *stream) stale(how upstream.Loss) bool {
+	return how.Reused && !how.Answered && !st.staled && st.req.Method.Idempotent() && st.replayable()
+}
+
+// replayable reports whether everything that was sent of the request can be sent again.
+func (st *stream) replayable() bool {
+	return st.taped || st.received == 0
+}
+
+// mayRetry takes one of the retries that the route's policy and the cluster's limit allow.
+func (st *stream) mayRetry() bool {
+	p := &st.route.retry
+	if !p.On || st.tries > p.Tries || st.tries >= maxTries || !st.replayable() {
+		return false
+	}
+	if !st.retried {
+		if !st.local.AcquireRetry() {
+			st.w.shard.Inc(st.cluster.RetriesOverflowed)
+			return false
+		}
+		st.retried = true
+	}
+	st.w.shard.Inc(st.cluster.Retries)
+	return true
+}
+
+func (st *stream) dropRetry() {
+	if st.retried {
+		st.retried = false
+		st.local.ReleaseRetry()
+	}
+}
+
+// retryStatus gives the answer up for another try when the route's policy says so.
+func (st *stream) retryStatus(status int) bool {
+	if !st.route.retriesStatus(status) || !st.mayRetry() {
+		return false
+	}
+	st.dropUpstream(protocols.ReasonNone)
+	st.backoff()
+	return true
+}
+
+// backoff waits a little before the next try.
+func (st *stream) backoff() {
+	d := min(backoffBase<<min(st.tries-1, 10), backoffMax)
+	// Between half and all of d, so that what failed together does not come back together.
+	half := uint64(d / 2)
+	jitter, _ := bits.Mul64(st.w.rng.Uint64(), half)
+	st.state = upstreamBackoff
+	st.w.loop.Arm(&st.tryTimer, st.w.loop.Now()+time.Duration(half+jitter))
+}
+
+// tryTimedOut ends a try that took too long.
+func (st *stream) tryTimedOut() {
+	if st.state != upstreamLeased && st.state != upstreamWaiting || st.answer != directionWaiting {
+		return
+	}
+	st.dropUpstream(protocols.ReasonTryTimeout)
+	if st.mayRetry() {
+		st.backoff()
+		return
+	}
+	st.fail(protocols.ReasonTryTimeout)
+}
+
+var _ upstream.Exchange = (*stream)(nil)
+var _ loop.Expirer = (*stream)(nil)

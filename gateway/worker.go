@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"log/slog"
+	"math/rand/v2"
+
+	"sluice/gateway/telemetry/accesslog"
+	"sluice/gateway/telemetry/metrics"
+	"sluice/loop"
+	"sluice/protocols"
+	"sluice/router"
+	"sluice/upstream"
+)
+
+// maxKeptHead is the largest head storage that a free stream keeps.
+const maxKeptHead = 16 << 10
+
+// A worker is one loop's part of a gateway. Everything in it belongs to that loop.
+type worker struct {
+	g        *Gateway
+	loop     loop.Loop
+	log      *slog.Logger
+	shard    *metrics.Shard
+	draining drainState
+	rng      *rand.ChaCha8
+
+	streams  *stream // free list
+	active   int     // streams in progress
+	sessions sessionList
+	match    router.Input
+	request  upstream.Request
+	goAway   protocols.Event
+	record   accesslog.Record
+	value    []byte // of a template
+	buffers  accesslog.Buffers
+	scratch  []byte // for text that is built before it is copied into a header
+}
+
+func newWorker(g *Gateway, l loop.Loop) *worker {
+	var seed [32]byte
+	for i := 0; i < len(seed); i += 8 {
+		binary.LittleEndian.PutUint64(seed[i:], rand.Uint64())
+	}
+	w := &worker{g: g, loop: l, log: g.log, rng: rand.NewChaCha8(seed)}
+	w.shard = g.registry.NewShard(l.Post)
+	return w
+}
+
+// newStream takes a stream from the free list.
+func (w *worker) newStream(s *session) *stream {
+	st := w.streams
+	if st == nil {
+		st = &stream{w: w}
+		st.timer.Init(st)
+		st.tryTimer.Init(st)
+	} else {
+		w.streams = st.next
+	}
+	st.next = nil
+	st.s = s
+	w.active++
+	return st
+}
+
+// freeStream puts st back; nothing refers to it any more.
+func (w *worker) freeStream(st *stream) {
+	w.active--
+	w.loop.Disarm(&st.timer)
+	w.loop.Disarm(&st.tryTimer)
+	st.exchange = exchange{}
+	st.replay = st.replay[:0]
+	st.toClient, st.toServer = protocols.Event{}, protocols.Event{}
+	recycle(&st.req)
+	recycle(&st.resp)
+	st.next = w.streams
+	w.streams = st
+	if w.draining == drainStarted {
+		w.g.drained.check(w)
+	}
+}
+
+func recycle(h *protocols.Header) {
+	if h.Size() > maxKeptHead {
+		*h = protocols.Header{}
+	}
+	h.Reset()
+}
+
+// appendRequestID appends 32 random hexadecimal digits.
+func (w *worker) appendRequestID(dst []byte) []byte {
+	var b [16]byte
+	binary.LittleEndian.PutUint64(b[:], w.rng.Uint64())
+	binary.LittleEndian.PutUint64(b[8:], w.rng.Uint64())
+	return hex.AppendEncode(dst, b[:])
+}

@@ -1,0 +1,84 @@
+package upstream
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// TestBudgetIsNeverExceeded lets loops take and give in any order and checks the sum against the limit.
+func TestBudgetIsNeverExceeded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		loops := rapid.IntRange(1, 8).Draw(t, "loops")
+		limit := rapid.IntRange(1, 200).Draw(t, "limit")
+		b := new(budget)
+		b.init(limit, loops)
+		shares := make([]allowance, loops)
+		for i := range shares {
+			shares[i].reset(b)
+		}
+		total := 0
+		for range rapid.IntRange(1, 2000).Draw(t, "steps") {
+			s := &shares[rapid.IntRange(0, loops-1).Draw(t, "loop")]
+			if rapid.Bool().Draw(t, "take") {
+				if s.acquire() {
+					total++
+				}
+			} else if s.used > 0 {
+				s.release()
+				total--
+			}
+			if total > limit {
+				t.Fatalf("%d in use, limit %d", total, limit)
+			}
+		}
+		// One loop alone can use at least three quarters of the limit, whatever the others have hoarded.
+		for i := range shares {
+			for shares[i].used > 0 {
+				shares[i].release()
+			}
+		}
+		got := 0
+		for shares[0].acquire() {
+			got++
+		}
+		if got < limit*3/4 {
+			t.Fatalf("one loop got %d of %d", got, limit)
+		}
+	})
+}
+
+func TestNewLimitCountsWhatIsInUse(t *testing.T) {
+	small, large := new(budget), new(budget)
+	large.init(100, 1)
+	small.init(2, 1)
+	var a allowance
+	a.reset(large)
+	for range 3 {
+		a.acquire()
+	}
+	a.reset(small)
+	if a.acquire() {
+		t.Error("three are in use, the limit is two")
+	}
+	a.release()
+	a.release()
+	if !a.acquire() {
+		t.Error("one is in use, the limit is two")
+	}
+}
+
+func TestStarvingLoopsAreWokenOnce(t *testing.T) {
+	e := &Endpoint{conns: atomic.Int64{}}
+	if !e.starve(3) || e.starve(3) || !e.starve(5) {
+		t.Error("starve reports whether the loop was not known to wait")
+	}
+	got := map[int]bool{}
+	for i, ok := e.takeStarving(); ok; i, ok = e.takeStarving() {
+		got[i] = true
+	}
+	if len(got) != 2 || !got[3] || !got[5] {
+		t.Errorf("woken: %v, want 3 and 5", got)
+	}
+}
