@@ -57,12 +57,28 @@ func newNameServer(t *testing.T, records ...string) *nameServer {
 }
 
 func (s *nameServer) add(t *testing.T, record string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	rr, err := dns.NewRR(record)
 	if err != nil {
 		t.Fatal(err)
 	}
 	key := rr.Header().Name + " " + dns.TypeToString[rr.Header().Rrtype]
 	s.zone[key] = append(s.zone[key], record)
+}
+
+// answer makes the server answer questions for name with a code.
+func (s *nameServer) answer(name string, rcode int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rcode[name] = rcode
+}
+
+// lose makes the server leave the next n queries without an answer.
+func (s *nameServer) lose(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop = n
 }
 
 func (s *nameServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
@@ -193,7 +209,7 @@ func TestSearchListAndDots(t *testing.T) {
 		t.Errorf("x.y with ndots 2: %s", got)
 	}
 	// A server that fails is no reason to guess at another name.
-	s.rcode["x.y.prod.test."] = dns.RcodeServerFailure
+	s.answer("x.y.prod.test.", dns.RcodeServerFailure)
 	if got := look(t, c, "x.y"); !strings.Contains(got, "SERVFAIL") {
 		t.Errorf("x.y when the first name fails: %s", got)
 	}
@@ -201,7 +217,7 @@ func TestSearchListAndDots(t *testing.T) {
 
 func TestServersAreTriedInTurn(t *testing.T) {
 	bad, good := newNameServer(t), newNameServer(t, "a.test. 60 A 10.0.0.1")
-	bad.rcode["a.test."] = dns.RcodeRefused
+	bad.answer("a.test.", dns.RcodeRefused)
 	c := newTestClient(DNSConfig{Servers: []string{bad.addr, good.addr}})
 	if got := look(t, c, "a.test"); got != "[10.0.0.1] 1m0s" {
 		t.Errorf("a.test: %s", got)
@@ -217,7 +233,7 @@ func TestServersAreTriedInTurn(t *testing.T) {
 
 func TestLostQueriesAreSentAgain(t *testing.T) {
 	s := newNameServer(t, "a.test. 60 A 10.0.0.1")
-	s.drop = 1
+	s.lose(1)
 	c := newTestClient(DNSConfig{Servers: []string{s.addr}, Timeout: 50 * time.Millisecond, Attempts: 100})
 	if got := look(t, c, "a.test"); got != "[10.0.0.1] 1m0s" {
 		t.Errorf("a.test: %s", got)
@@ -240,7 +256,7 @@ func TestLongAnswersComeOverTCP(t *testing.T) {
 
 func TestCancelEndsALookup(t *testing.T) {
 	s := newNameServer(t)
-	s.drop = 1 << 30
+	s.lose(1 << 30)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {

@@ -42,6 +42,13 @@ func (s *script) lookup(context.Context, string) (dnsAnswer, error) {
 	return a, nil
 }
 
+// count is the number of lookups so far.
+func (s *script) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
 // journal collects what a watcher is told.
 type journal struct {
 	mu  sync.Mutex
@@ -79,8 +86,8 @@ func TestWatchTellsChanges(t *testing.T) {
 		j.want(t, "at first", "[10.0.0.1]")
 		time.Sleep(time.Minute)
 		j.want(t, "without a change")
-		if s.calls < 11 || s.calls > 14 {
-			t.Errorf("%d lookups in a minute, want one each 5 s", s.calls)
+		if s.count() < 11 || s.count() > 14 {
+			t.Errorf("%d lookups in a minute, want one each 5 s", s.count())
 		}
 		s.set("10.0.0.1 10.0.0.2", 0, nil)
 		time.Sleep(6 * time.Second)
@@ -89,11 +96,11 @@ func TestWatchTellsChanges(t *testing.T) {
 		stop()
 		s.set("10.0.0.3", 0, nil)
 		synctest.Wait()
-		calls := s.calls
+		calls := s.count()
 		time.Sleep(time.Minute)
 		j.want(t, "after stop")
-		if s.calls != calls {
-			t.Errorf("%d lookups after stop", s.calls-calls)
+		if s.count() != calls {
+			t.Errorf("%d lookups after stop", s.count()-calls)
 		}
 	})
 }
@@ -134,8 +141,8 @@ func TestRetriesSlowDown(t *testing.T) {
 		r.Watch("a.test", func([]netip.Addr, error) {})
 		time.Sleep(8*time.Second + time.Millisecond) // 0, 0.5, 1.5, 3.5, 7.5
 		synctest.Wait()
-		if s.calls != 5 {
-			t.Errorf("%d lookups in 8 s, want 5", s.calls)
+		if s.count() != 5 {
+			t.Errorf("%d lookups in 8 s, want 5", s.count())
 		}
 	})
 }
@@ -149,13 +156,13 @@ func TestTTLSetsThePace(t *testing.T) {
 		r.Watch("a.test", func([]netip.Addr, error) {})
 		time.Sleep(59 * time.Second)
 		synctest.Wait()
-		if s.calls != 1 {
-			t.Errorf("%d lookups within the TTL, want 1", s.calls)
+		if s.count() != 1 {
+			t.Errorf("%d lookups within the TTL, want 1", s.count())
 		}
 		time.Sleep(8 * time.Second)
 		synctest.Wait()
-		if s.calls != 2 {
-			t.Errorf("%d lookups once the TTL and a second have passed, want 2", s.calls)
+		if s.count() != 2 {
+			t.Errorf("%d lookups once the TTL and a second have passed, want 2", s.count())
 		}
 	})
 }
@@ -169,8 +176,8 @@ func TestWatchersShareLookups(t *testing.T) {
 		r.Watch("a.test", k.update)
 		j.want(t, "the first", "[10.0.0.1]")
 		k.want(t, "the second", "[10.0.0.1]")
-		if s.calls != 1 {
-			t.Errorf("%d lookups for two watchers, want 1", s.calls)
+		if s.count() != 1 {
+			t.Errorf("%d lookups for two watchers, want 1", s.count())
 		}
 		stop()
 		s.set("10.0.0.2", 0, nil)
@@ -193,8 +200,8 @@ func TestStopInsideUpdate(t *testing.T) {
 		})
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if calls != 1 || s.calls != 1 {
-			t.Errorf("%d calls, %d lookups, want 1 each", calls, s.calls)
+		if calls != 1 || s.count() != 1 {
+			t.Errorf("%d calls, %d lookups, want 1 each", calls, s.count())
 		}
 	})
 }
@@ -240,9 +247,7 @@ func TestResolverResolves(t *testing.T) {
 	if got := <-news; got != "[10.0.0.1] <nil>" {
 		t.Errorf("at first: %s", got)
 	}
-	s.mu.Lock()
 	s.add(t, "a.test. 60 A 10.0.0.2")
-	s.mu.Unlock()
 	if got := <-news; got != "[10.0.0.1 10.0.0.2] <nil>" {
 		t.Errorf("after a change: %s", got)
 	}
