@@ -179,6 +179,9 @@ func checkRequestLine(h *protocols.Header) (target []byte, err error) {
 	if scanClass(authority, 0, classHost) < len(authority) {
 		return nil, errRequestLine
 	}
+	if upgrade := h.Upgrade(); len(upgrade) > 0 && !isProtocolName(upgrade) {
+		return nil, errRequestLine
+	}
 	if h.Method == protocols.MethodConnect {
 		if len(authority) == 0 {
 			return nil, errRequestLine

@@ -178,7 +178,7 @@ var (
 	errStatus      = internal("the status to send is not between 100 and 999")
 	errUpgrade     = internal("a 101 for an upgrade that was not asked for")
 	errField       = internal("a field to send that holds a byte which HTTP/1 can't carry")
-	errRequestLine = internal("a method, path or authority to send that HTTP/1 can't carry")
+	errRequestLine = internal("a method, path, authority or upgrade to send that HTTP/1 can't carry")
 	errPhase       = internal("the connection is past its last exchange")
 )
 

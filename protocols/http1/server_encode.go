@@ -91,6 +91,9 @@ func (c *server) encodeHead(ev *protocols.Event, out protocols.Output) error {
 	if h.Proto != protocols.ProtocolHTTP1 && !sendable(h) {
 		return errField
 	}
+	if phrase := h.ReasonPhrase(); scanValue(phrase, 0) < len(phrase) {
+		return errField
+	}
 	if set&notInAnswers != 0 {
 		deleteFields(h, notInAnswers)
 	}
@@ -126,7 +129,7 @@ func (c *server) encodeHead(ev *protocols.Event, out protocols.Output) error {
 	if kind == writerChunked {
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 	}
-	if status == 426 && len(h.Upgrade()) > 0 {
+	if status == 426 && isProtocolName(h.Upgrade()) {
 		b = appendUpgrade(b, h)
 	}
 	out.Commit(append(c.appendPersistence(b), "\r\n"...))
@@ -178,7 +181,7 @@ func (c *server) encodeInterim(h *protocols.Header, set protocols.NameSet, out p
 // encodeTunnel writes the head that makes the connection a tunnel.
 func (c *server) encodeTunnel(ev *protocols.Event, set protocols.NameSet, out protocols.Output) error {
 	h := ev.Header
-	if h.Status == 101 && (c.asked != hashFold(h.Upgrade()) || len(h.Upgrade()) == 0 || c.traits&isConnect != 0) {
+	if h.Status == 101 && (c.asked != hashFold(h.Upgrade()) || !isProtocolName(h.Upgrade()) || c.traits&isConnect != 0) {
 		return errUpgrade
 	}
 	if set.Has(protocols.NameContentLength) {
