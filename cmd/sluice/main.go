@@ -39,7 +39,7 @@ type app struct {
 // run executes one command line and returns the exit code.
 func (a *app) run(args []string) int {
 	root := newRoot(a)
-	root.SetArgs(mosnArgs(args))
+	root.SetArgs(append([]string{}, mosnArgs(args)...)) // nil would mean the process's own
 	err := root.Execute()
 	if err == nil {
 		return exitOK
