@@ -6,6 +6,7 @@
 #define HISTOGRAM_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 enum { STEP_BITS = 7, STEPS = 1 << STEP_BITS, BUCKETS = (64 - STEP_BITS) * STEPS + STEPS };
 
@@ -52,6 +53,27 @@ static inline uint64_t histogram_quantile(const struct histogram *h, double frac
 			return histogram_upper(i) < h->max ? histogram_upper(i) : h->max;
 	}
 	return h->max;
+}
+
+/* Writes a member of a JSON object, with the comma that follows it. */
+static inline void histogram_print_quantiles(const char *name, const struct histogram *h)
+{
+	printf("\"%s\":{\"count\":%llu,\"mean\":%.0f,\"p50\":%llu,\"p90\":%llu,\"p99\":%llu,\"p999\":%llu,\"max\":%llu},", name,
+	       (unsigned long long)h->count, h->count ? (double)h->sum / h->count : 0,
+	       (unsigned long long)histogram_quantile(h, 0.50), (unsigned long long)histogram_quantile(h, 0.90),
+	       (unsigned long long)histogram_quantile(h, 0.99), (unsigned long long)histogram_quantile(h, 0.999),
+	       (unsigned long long)h->max);
+}
+
+/* Writes the elements of a JSON array: [largest value, count] of every bucket that is not empty. */
+static inline void histogram_print_buckets(const struct histogram *h)
+{
+	const char *comma = "";
+	for (unsigned i = 0; i < BUCKETS; i++)
+		if (h->bucket[i]) {
+			printf("%s[%llu,%llu]", comma, (unsigned long long)histogram_upper(i), (unsigned long long)h->bucket[i]);
+			comma = ",";
+		}
 }
 
 #endif

@@ -25,7 +25,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,8 +39,9 @@
 #include <unistd.h>
 
 #include "histogram.h"
+#include "options.h"
 
-enum { BUFFER = 256 << 10, HEAD = 4 << 10, BATCH = 256, PATTERN = 1 << 20, LETTERS = 26, MAX_FAILURES = 1000, OPENING = 64 };
+enum { BUFFER = 256 << 10, HEAD = 4 << 10, BATCH = 256, PATTERN = MAX_ANSWER, LETTERS = 26, MAX_FAILURES = 1000, OPENING = 64 };
 static const uint64_t SECOND = 1000000000, DRAIN = 5;
 
 enum failure { BAD_CONNECT, BAD_CLOSED, BAD_STATUS, BAD_LENGTH, BAD_BODY, BAD_EXTRA, UNFINISHED, FAILURES };
@@ -61,14 +61,6 @@ struct conn {
 	size_t sent, body_at, head_len;
 	char *head; /* an unfinished head, or NULL */
 };
-
-static struct {
-	int port, connections;
-	const char *path;
-	size_t answer, body;
-	double seconds, warmup, rate;
-	bool hold, gate;
-} want = {.connections = 64, .path = "/tiny", .answer = 64, .seconds = 1};
 
 /* One phase: the warm-up, or the measurement. */
 static struct {
@@ -447,15 +439,6 @@ static void gate(void)
 		exit(1); /* whoever started it is gone */
 }
 
-static void print_quantiles(const char *name, const struct histogram *h)
-{
-	printf("\"%s\":{\"count\":%llu,\"mean\":%.0f,\"p50\":%llu,\"p90\":%llu,\"p99\":%llu,\"p999\":%llu,\"max\":%llu},", name,
-	       (unsigned long long)h->count, h->count ? (double)h->sum / h->count : 0,
-	       (unsigned long long)histogram_quantile(h, 0.50), (unsigned long long)histogram_quantile(h, 0.90),
-	       (unsigned long long)histogram_quantile(h, 0.99), (unsigned long long)histogram_quantile(h, 0.999),
-	       (unsigned long long)h->max);
-}
-
 static void print_result(int alive)
 {
 	struct rusage use;
@@ -469,50 +452,11 @@ static void print_result(int alive)
 	for (int i = 0; i < FAILURES; i++)
 		printf("%s\"%s\":%llu", i ? "," : "", failure_names[i], (unsigned long long)failures[i]);
 	printf("},");
-	print_quantiles("latency", &phase.latency);
-	print_quantiles("lateness", &phase.lateness);
+	histogram_print_quantiles("latency", &phase.latency);
+	histogram_print_quantiles("lateness", &phase.lateness);
 	printf("\"histogram\":[");
-	const char *comma = "";
-	for (unsigned i = 0; i < BUCKETS; i++)
-		if (phase.latency.bucket[i]) {
-			printf("%s[%llu,%llu]", comma, (unsigned long long)histogram_upper(i), (unsigned long long)phase.latency.bucket[i]);
-			comma = ",";
-		}
+	histogram_print_buckets(&phase.latency);
 	printf("]}\n");
-}
-
-static void usage(void)
-{
-	fprintf(stderr, "usage: load --port N [--path P] [--answer N] [--body N] [--connections N] [--seconds S] [--warmup S]\n"
-			"            [--rate R] [--hold] [--gate]\n");
-	exit(2);
-}
-
-static void parse(int argc, char **argv)
-{
-	static const struct option options[] = {
-		{"port", 1, NULL, 'p'}, {"path", 1, NULL, 'u'}, {"answer", 1, NULL, 'a'}, {"body", 1, NULL, 'b'},
-		{"connections", 1, NULL, 'c'}, {"seconds", 1, NULL, 's'}, {"warmup", 1, NULL, 'w'}, {"rate", 1, NULL, 'r'},
-		{"hold", 0, NULL, 'h'}, {"gate", 0, NULL, 'g'}, {0},
-	};
-	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
-		switch (o) {
-		case 'p': want.port = atoi(optarg); break;
-		case 'u': want.path = optarg; break;
-		case 'a': want.answer = strtoull(optarg, NULL, 10); break;
-		case 'b': want.body = strtoull(optarg, NULL, 10); break;
-		case 'c': want.connections = atoi(optarg); break;
-		case 's': want.seconds = atof(optarg); break;
-		case 'w': want.warmup = atof(optarg); break;
-		case 'r': want.rate = atof(optarg); break;
-		case 'h': want.hold = true; break;
-		case 'g': want.gate = true; break;
-		default: usage();
-		}
-	if (optind != argc || want.port <= 0 || want.port > 65535 || want.connections <= 0 || want.connections > 100000 ||
-	    want.answer > PATTERN || want.body > 64 << 20 || strlen(want.path) > 512 || want.seconds < 0 ||
-	    want.seconds > 600 || want.warmup < 0 || want.warmup > 600 || want.rate < 0 || want.rate > 1e7)
-		usage();
 }
 
 int main(int argc, char **argv)
