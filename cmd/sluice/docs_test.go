@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -115,5 +116,29 @@ func TestDocumentedMetrics(t *testing.T) {
 	}
 	if diff := cmp.Diff(declared, listed); diff != "" {
 		t.Errorf("docs/metrics.md (-declared +listed):\n%s", diff)
+	}
+}
+
+// TestDocumentedAnswer checks that the answer that README.md shows is one of the demo upstream.
+func TestDocumentedAnswer(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(text), "$ curl 127.0.0.1:2045/hello\n")
+	shown, _, found := strings.Cut(shown, "\n\n    $ ")
+	if !found {
+		t.Fatal("README.md no longer shows the answer to its first request")
+	}
+	r := httptest.NewRequest("GET", "/hello", nil)
+	r.Host, r.RemoteAddr = "127.0.0.1:2045", "127.0.0.1:47070"
+	for _, line := range strings.Split(shown, "\n") {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok && name != "Host" {
+			r.Header.Add(name, value)
+		}
+	}
+	want := strings.ReplaceAll("    "+strings.TrimRight(ask(r).Body.String(), "\n"), "\n", "\n    ")
+	if diff := cmp.Diff(strings.ReplaceAll(want, "    \n", "\n"), shown); diff != "" {
+		t.Errorf("README.md (-demo +shown):\n%s", diff)
 	}
 }
