@@ -44,6 +44,9 @@ type jsonParser struct {
 	line      int
 	lineStart int // offset of the line's first byte
 	nodes     int
+
+	// The place of the last mark: a document may be one long line, so columns are counted on from there.
+	markPos, markCol int
 }
 
 // mark is a place to name in a message.
@@ -52,7 +55,12 @@ type mark struct{ line, col int }
 func (m mark) String() string { return fmt.Sprintf("%d:%d", m.line, m.col) }
 
 func (p *jsonParser) mark() mark {
-	return mark{p.line, utf8.RuneCountInString(p.s[p.lineStart:p.pos]) + 1}
+	if p.markPos < p.lineStart || p.markPos > p.pos {
+		p.markPos, p.markCol = p.lineStart, 0
+	}
+	p.markCol += utf8.RuneCountInString(p.s[p.markPos:p.pos])
+	p.markPos = p.pos
+	return mark{p.line, p.markCol + 1}
 }
 
 func (p *jsonParser) fail(message string) *syntaxError { return p.failAt(p.mark(), message) }

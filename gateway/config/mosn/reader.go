@@ -13,6 +13,12 @@ import (
 // maxProblems bounds what one document can make us say.
 const maxProblems = 500
 
+// Limits of what a document may have of one thing. Nobody needs as many; they keep mistakes cheap.
+const (
+	maxKeys      = 256 // of one object
+	maxListeners = 4096
+)
+
 // A reader walks one configuration, makes the model and collects what is wrong.
 type reader struct {
 	o        Options
@@ -37,7 +43,14 @@ func (r *reader) add(p config.Problem) {
 	r.problems = append(r.problems, p)
 }
 
+// room reports whether a further problem would be shown: if not, finding a hint for it is wasted.
+func (r *reader) room() bool { return len(r.problems) < maxProblems }
+
 func (r *reader) report(s config.Severity, n *node, line, col int, format string, args []any) {
+	if !r.room() {
+		r.add(config.Problem{Severity: s})
+		return
+	}
 	r.add(config.Problem{
 		Severity: s, File: n.src.file, Line: line, Column: col, Path: n.path(),
 		Message: fmt.Sprintf(format, args...), Source: n.src.line(line),
@@ -124,6 +137,10 @@ func (r *reader) object(n *node, s *schema) object {
 		r.expected(n, "an object ("+s.what+")", "")
 		return o
 	}
+	if len(n.members) > maxKeys {
+		r.errorf(n, "%s has %d keys at most, this one has %d", s.what, maxKeys, len(n.members))
+		return o
+	}
 	o.n = n
 	for i := range n.members {
 		r.member(n, i, s)
@@ -149,11 +166,14 @@ func (r *reader) member(n *node, i int, s *schema) {
 	}
 	k := s.key(m.key)
 	if k == nil {
-		severity := config.Warning
+		severity, hint := config.Warning, ""
 		if r.o.Strict {
 			severity = config.Error
 		}
-		r.report(severity, n, m.line, m.col, "unknown key %s%s", []any{quote(m.key), didYouMean(m.key, s.names())})
+		if r.room() {
+			hint = didYouMean(m.key, s.names())
+		}
+		r.report(severity, n, m.line, m.col, "unknown key %s%s", []any{quote(m.key), hint})
 		return
 	}
 	if k.use == used || !k.asks(m.value) {

@@ -1,6 +1,7 @@
 package mosn
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -50,11 +51,12 @@ func (r *reader) resolve() {
 		if _, ok := exist[ref.name]; ok {
 			continue
 		}
-		all := make([]string, 0, len(exist))
-		for name := range exist {
-			all = append(all, name)
+		if !r.room() {
+			r.dropped++
+			r.failed = true
+			continue
 		}
-		slices.Sort(all)
+		all := slices.Sorted(maps.Keys(exist))
 		hint := didYouMean(ref.name, all)
 		if len(all) == 0 {
 			hint = "; " + where + " is empty"

@@ -52,6 +52,10 @@ func (r *reader) server(n *node) {
 	if len(listeners) == 0 {
 		r.warnf(o.at("listeners"), "there is no listener, so nothing is served")
 	}
+	if len(listeners) > maxListeners {
+		r.errorf(o.at("listeners"), "there are %d listeners at most, these are %d", maxListeners, len(listeners))
+		return
+	}
 	names := make(names)
 	for _, n := range listeners {
 		r.listener(n, names)

@@ -5,15 +5,19 @@ import (
 	"strings"
 )
 
-// nearest returns the candidate that s most probably means, or "". Case does not count.
-func nearest(s string, candidates []string) string {
-	const most = 64 // longer names are no typing mistakes
+// nearest returns the one of all that s most probably means, or "". Case does not count.
+func nearest(s string, all []string) string {
+	const (
+		most       = 64   // longer names are no typing mistakes
+		candidates = 4096 // are looked at
+	)
 	if len(s) > most {
 		return ""
 	}
+	all = all[:min(len(all), candidates)]
 	best, distance := "", 1+max(1, len(s)/3)
 	a := strings.ToLower(s)
-	for _, c := range candidates {
+	for _, c := range all {
 		b := strings.ToLower(c)
 		if len(b) > most || b == "" {
 			continue

@@ -14,8 +14,11 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxYAML is smaller than maxDocument: the YAML parser keeps every token.
-const maxYAML = 4 << 20
+// Limits of YAML documents beside those of all documents.
+const (
+	maxYAML     = 4 << 20 // bytes: the parser keeps every token
+	maxYAMLKeys = 4096    // of one mapping
+)
 
 // parseYAML makes the tree of a YAML document.
 func parseYAML(src *source) (n *node, err error) {
@@ -33,7 +36,7 @@ func parseYAML(src *source) (n *node, err error) {
 		}
 	}()
 	tokens := lexer.Tokenize(src.text)
-	if e := checkNesting(tokens); e != nil {
+	if e := checkShape(tokens); e != nil {
 		return nil, e
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -61,30 +64,88 @@ func parseYAML(src *source) (n *node, err error) {
 	return root, nil
 }
 
-// checkNesting refuses what would make the recursive parser run out of stack: many brackets, or many "- " or "? " on one
-// line, which need no indentation.
-func checkNesting(tokens token.Tokens) *syntaxError {
-	flow, inLine, line := 0, 0, 0
+// checkShape refuses what would make the parser run out of stack or time: many brackets, many "- " or "? " on one line
+// (which need no indentation), and mappings of many keys (it compares each key with all before it).
+func checkShape(tokens token.Tokens) *syntaxError {
+	c := shapeChecker{}
 	for _, t := range tokens {
-		if t.Position.Line != line {
-			line, inLine = t.Position.Line, 0
-		}
-		switch t.Type {
-		case token.SequenceStartType, token.MappingStartType:
-			flow++
-		case token.SequenceEndType, token.MappingEndType:
-			flow--
-		case token.SequenceEntryType, token.MappingKeyType, token.TagType, token.AnchorType, token.MappingValueType:
-			if flow == 0 {
-				inLine++
-			}
-		default:
-		}
-		if flow > maxDepth || inLine > maxDepth || t.Position.Column > 8*maxDepth && t.Type == token.SequenceEntryType {
-			return &syntaxError{line: line, col: t.Position.Column, message: fmt.Sprintf("nested deeper than %d levels", maxDepth)}
+		if message := c.token(t); message != "" {
+			return &syntaxError{line: t.Position.Line, col: t.Position.Column, message: message}
 		}
 	}
 	return nil
+}
+
+// A shapeChecker follows the tokens of a document without making a tree.
+type shapeChecker struct {
+	line   int
+	inLine int          // indicators on the line that nest
+	flow   []int        // keys of each open bracket
+	block  []blockLevel // open block mappings, by column
+}
+
+type blockLevel struct{ column, keys int }
+
+func (c *shapeChecker) token(t *token.Token) string {
+	keys := 0
+	switch t.Type {
+	case token.SequenceStartType, token.MappingStartType:
+		c.flow = append(c.flow, 0)
+	case token.SequenceEndType, token.MappingEndType:
+		if len(c.flow) > 0 {
+			c.flow = c.flow[:len(c.flow)-1]
+		}
+	case token.SequenceEntryType, token.MappingKeyType, token.TagType, token.AnchorType:
+		c.nests(t)
+		c.leave(t.Position.Column)
+	case token.MappingValueType:
+		c.nests(t)
+		keys = c.key(t)
+	default:
+	}
+	switch {
+	case len(c.flow) > maxDepth || len(c.block) > maxDepth || c.inLine > maxDepth:
+		return fmt.Sprintf("nested deeper than %d levels", maxDepth)
+	case keys > maxYAMLKeys:
+		return fmt.Sprintf("a mapping with more than %d keys", maxYAMLKeys)
+	}
+	return ""
+}
+
+// nests counts an indicator that may nest without indentation. Between brackets only they nest, and they are counted.
+func (c *shapeChecker) nests(t *token.Token) {
+	if t.Position.Line != c.line {
+		c.line, c.inLine = t.Position.Line, 0
+	}
+	if len(c.flow) == 0 {
+		c.inLine++
+	}
+}
+
+// leave closes the block mappings that stand further right than column.
+func (c *shapeChecker) leave(column int) {
+	for len(c.flow) == 0 && len(c.block) > 0 && c.block[len(c.block)-1].column > column {
+		c.block = c.block[:len(c.block)-1]
+	}
+}
+
+// key counts a key of the innermost mapping and returns how many it has so far. t is the colon behind it.
+func (c *shapeChecker) key(t *token.Token) int {
+	if n := len(c.flow); n > 0 {
+		c.flow[n-1]++
+		return c.flow[n-1]
+	}
+	column := t.Position.Column
+	if t.Prev != nil {
+		column = t.Prev.Position.Column
+	}
+	c.leave(column)
+	if n := len(c.block); n == 0 || c.block[n-1].column < column {
+		c.block = append(c.block, blockLevel{column: column})
+	}
+	top := &c.block[len(c.block)-1]
+	top.keys++
+	return top.keys
 }
 
 // yamlMistake turns the parser's error into ours.

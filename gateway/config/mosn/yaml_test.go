@@ -43,6 +43,13 @@ same: *base
 	}
 }
 
+func TestYAMLLongLine(t *testing.T) {
+	doc := "a: [" + strings.Repeat("{b: 1}, ", 1000) + "]\n"
+	if root, err := parseYAML(&source{file: "c.yaml", text: doc}); err != nil || len(root.member("a").items) != 1000 {
+		t.Errorf("%v, %v", root, err)
+	}
+}
+
 func TestYAMLMistakes(t *testing.T) {
 	var bomb strings.Builder
 	bomb.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n")
@@ -67,6 +74,8 @@ func TestYAMLMistakes(t *testing.T) {
 		{strings.Repeat("[", 1000), "nested deeper than 128 levels"},
 		{strings.Repeat("- ", 1000) + "x", "nested deeper than 128 levels"},
 		{strings.Repeat("{a: ", 1000), "nested deeper than 128 levels"},
+		{strings.Repeat("- \n", 9) + strings.Repeat("k: v\n", maxYAMLKeys+1), "a mapping with more than 4096 keys"},
+		{"{" + strings.Repeat("k: v, ", maxYAMLKeys+1) + "}", "a mapping with more than 4096 keys"},
 		{strings.Repeat("x", maxYAML+1), "larger than 4 MiB"},
 	} {
 		_, err := parseYAML(&source{file: "c.yaml", text: tc.doc})
