@@ -227,22 +227,21 @@ func (c *compiler) cluster(name string) int32 {
 func (c *compiler) weighted(rule *Rule, r *Route) {
 	sum := uint64(0)
 	for _, w := range rule.Weighted {
-		origin := w.Origin
-		if origin == "" {
-			origin = rule.Origin
-		}
+		sum += uint64(w.Weight)
 		if w.Cluster == "" {
+			origin := w.Origin
+			if origin == "" {
+				origin = rule.Origin
+			}
 			c.fail(origin, "route.weighted_clusters.cluster.name", "the name of the cluster is missing")
 			continue
 		}
-		// A cluster of weight zero counts as named, so that a missing one is found before its weight is raised.
+		// A cluster of weight zero is listed, too, so that a missing one is found before its weight is raised.
 		i := c.cluster(w.Cluster)
-		if w.Weight == 0 {
-			continue
+		if w.Weight > 0 {
+			r.clusters.indices = append(r.clusters.indices, i)
+			r.clusters.bounds = append(r.clusters.bounds, sum)
 		}
-		sum += uint64(w.Weight)
-		r.clusters.indices = append(r.clusters.indices, i)
-		r.clusters.bounds = append(r.clusters.bounds, sum)
 	}
 	if sum == 0 {
 		c.fail(rule.Origin, "route.weighted_clusters", "the weights add up to zero: no cluster could be chosen")

@@ -30,6 +30,8 @@ var (
 	errPathNUL      = refuse("the path holds %00 or a control byte")
 	errPathClimbs   = refuse("the path's dot segments climb above the root (RFC 3986 section 5.2.4)")
 	errPathDots     = refuse("the path mixes .. with an encoded slash, a backslash, an empty segment or a ; behind the dots: servers read it differently")
+
+	errRewrittenDots = refuse("the rewritten path would have dot segments that the request's has not")
 )
 
 func refuse(detail string) *protocols.Error {

@@ -28,14 +28,14 @@ const (
 	formResolved                 // dot segments were resolved, too
 )
 
-// suspicious marks the bytes that ask for a closer look; slash and dot do so behind a slash only.
+// suspicious marks the bytes that ask for a closer look.
 var suspicious = buildSuspicious()
 
 func buildSuspicious() (t [256]bool) {
 	for c := range 0x20 {
 		t[c] = true
 	}
-	for _, c := range []byte("%\\#/.\x7f") {
+	for _, c := range []byte("%\\#/\x7f") {
 		t[c] = true
 	}
 	return t
@@ -52,12 +52,14 @@ func normalPath(dst, target []byte) ([]byte, pathForm, *protocols.Error) {
 	if path[0] != '/' {
 		return nil, 0, errPathStart
 	}
-	prev := byte(0)
-	for _, c := range path {
-		if suspicious[c] && (prev == '/' || c != '/' && c != '.') {
-			return buildNormalPath(dst[:0], path)
+	for i, c := range path {
+		if !suspicious[c] {
+			continue
 		}
-		prev = c
+		if c == '/' && (i+1 == len(path) || path[i+1] != '/' && path[i+1] != '.') {
+			continue
+		}
+		return buildNormalPath(dst[:0], path)
 	}
 	return path, formPlain, nil
 }

@@ -14,27 +14,36 @@ const originalPath = "x-mosn-original-path"
 // A prefix that the path starts with literally is replaced where it stands: what follows, escapes included, stays as the
 // client sent it. When the prefix was found only by decoding, or the path had dot segments, the normal path is what is
 // rewritten, escaped again; so is the path that a regex_rewrite sees. The query stays.
-func (r *Route) RewritePath(in *Input) {
+//
+// It refuses, and leaves the header as it is, when the new path would have dot segments that the old one had not: with
+// prefix "/img" and prefix_rewrite "/files/", "/img../x" must not become "/files/../x". Answer that with 400.
+func (r *Route) RewritePath(in *Input) (refused *protocols.Error) {
 	if r.prefixRewrite == "" && r.regexRewrite == nil {
-		return
+		return nil
 	}
 	h := in.Header
 	if path := h.Path(); len(path) == 0 || path[0] != '/' {
-		return // CONNECT and OPTIONS * have no path
+		return nil // CONNECT and OPTIONS * have no path
 	}
-	form, err := in.normalise()
-	if err != nil {
-		return
+	form, refused := in.normalise()
+	if refused != nil {
+		return refused
 	}
 	target := h.Path()
 	end := pathEnd(target)
 	out := r.appendRewritten(in.lower[:0], in.path, target[:end], form)
-	if string(out) != string(target[:end]) {
-		out = append(out, target[end:]...)
-		h.Set(originalPath, target[:end])
-		h.SetPath(out)
-	}
 	in.lower = out[:0]
+	if string(out) == string(target[:end]) {
+		return nil
+	}
+	if _, form, err := normalPath(out[len(out):], out); err != nil || form == formResolved {
+		return errRewrittenDots
+	}
+	out = append(out, target[end:]...)
+	in.lower = out[:0]
+	h.Set(originalPath, target[:end])
+	h.SetPath(out)
+	return nil
 }
 
 // appendRewritten appends the new path, escaped.
@@ -107,6 +116,8 @@ func (c *compiler) rewrite(rule *Rule, r *Route) {
 			c.fail(rule.Origin, "route.prefix_rewrite", "%q must start with /", p)
 		case strings.ContainsAny(p, "?#"):
 			c.fail(rule.Origin, "route.prefix_rewrite", "%q holds a query or fragment, which a path can't", p)
+		case hasDotSegments(p):
+			c.fail(rule.Origin, "route.prefix_rewrite", "%q has dot segments: write the path that they lead to", p)
 		}
 		r.prefixRewrite = escapeConfigured(p)
 	} else if rw := rule.RegexRewrite; rw != nil {
@@ -118,6 +129,11 @@ func (c *compiler) rewrite(rule *Rule, r *Route) {
 	if name := rule.AutoHostRewriteHeader; name != "" && !isToken(name) {
 		c.fail(rule.Origin, "route.auto_host_rewrite_header", "%q is no header name", name)
 	}
+}
+
+func hasDotSegments(path string) bool {
+	_, form, err := normalPath(nil, []byte(path))
+	return err != nil || form == formResolved
 }
 
 func (c *compiler) regexRewrite(rule *Rule, r *Route) {
