@@ -220,7 +220,7 @@ func (c *conn) read() bool {
 		return true
 	}
 	c.taken += uint64(n)
-	if r.edge && n == len(b) {
+	if r.edge { // a FIN may have come with the bytes: only EAGAIN says that there is no more
 		c.flags |= flagReread
 		r.enlist(c)
 	}

@@ -1,0 +1,136 @@
+package looptest
+
+import (
+	"syscall"
+
+	"sluice/loop"
+)
+
+// socketState is the life of a simulated socket.
+//
+//	connecting ──> established ──> broken (reset or refused)
+type socketState uint8
+
+const (
+	connecting socketState = iota
+	established
+	broken
+)
+
+// socket is the loop's end of a connection, as the kernel keeps it.
+type socket struct {
+	sys      *system
+	peer     *Peer
+	fd       int
+	state    socketState
+	interest loop.Interest
+	changed  bool   // edge-triggered: something has happened since the last report
+	in       []byte // sent by the peer, not yet read
+	fin      bool   // the peer's FIN follows in
+	finRead  bool
+	shut     bool // our FIN is sent
+	errno    syscall.Errno
+	window   int  // how many more bytes the peer takes; -1 without limit
+	cramped  bool // a write was cut short: becoming writable is news
+	closed   bool
+	aborted  bool // closed with a RST
+}
+
+func (k *socket) ready() (ready loop.Ready) {
+	if k.state == connecting {
+		return 0
+	}
+	if len(k.in) > 0 || k.fin || k.state == broken {
+		ready |= loop.Readable
+	}
+	if k.window != 0 || k.state == broken {
+		ready |= loop.Writable
+	}
+	if k.errno != 0 || k.state == broken || k.fin && k.shut {
+		ready |= loop.Failed
+	}
+	return ready
+}
+
+// poll says what a poller reports of k now.
+func (k *socket) poll(edge bool) (ready loop.Ready, ok bool) {
+	if k.interest == loop.InterestNone {
+		return 0, false
+	}
+	ready = k.ready()
+	if edge || k.interest == loop.InterestQuiet {
+		if !k.changed || k.state == connecting {
+			return 0, false
+		}
+		k.changed = false
+		if !edge {
+			ready &^= loop.Readable
+		}
+		return ready, true
+	}
+	if k.interest == loop.InterestRead {
+		ready &^= loop.Writable
+	}
+	return ready, ready != 0
+}
+
+func (k *socket) read(b []byte) (int, syscall.Errno) {
+	if len(k.in) == 0 {
+		switch {
+		case k.fin:
+			k.finRead = true
+			return 0, 0
+		case k.errno != 0:
+			errno := k.errno
+			k.errno = 0
+			return 0, errno
+		case k.state == broken:
+			return 0, 0
+		}
+		return 0, syscall.EAGAIN
+	}
+	n := min(len(b), len(k.in), k.sys.readLimit(len(k.in)))
+	if n == 0 {
+		k.changed = true
+		return 0, syscall.EAGAIN
+	}
+	copy(b, k.in[:n])
+	k.in = k.in[n:]
+	if n < len(b) && len(k.in) > 0 {
+		k.changed = true // the rest of a chosen read size "arrives" afterwards
+	}
+	return n, 0
+}
+
+func (k *socket) write(a, b []byte) (int, syscall.Errno) {
+	switch {
+	case k.shut:
+		return 0, syscall.EPIPE
+	case k.state == broken:
+		errno := k.errno
+		k.errno = 0
+		if errno == 0 {
+			errno = syscall.EPIPE
+		}
+		return 0, errno
+	}
+	n := len(a) + len(b)
+	limit := k.sys.writeLimit(n)
+	if k.window >= 0 {
+		limit = min(limit, k.window)
+	}
+	if limit < n {
+		k.cramped = true
+		if n = limit; k.window != 0 {
+			k.changed = true // the kernel makes room at once
+		}
+		if n == 0 {
+			return 0, syscall.EAGAIN
+		}
+	}
+	if k.window > 0 {
+		k.window -= n
+	}
+	k.peer.take(a, b, n)
+	return n, 0
+}
