@@ -69,7 +69,7 @@ func addStartFlags(set *pflag.FlagSet) *startFlags {
 	f := &startFlags{}
 	set.StringVarP(&f.config, flagConfig, "c", "", "configuration `FILE`, JSON or YAML (env MOSN_CONFIG; none: the built-in demo)")
 	set.StringVarP(&f.logLevel, flagLogLevel, "l", "", "trace, debug, info, warning, error, critical or off: log nothing `BELOW` it, whatever the configuration says (env LOG_LEVEL)")
-	set.IntVar(&f.drainSecs, flagDrain, defaultDrainSecs, "after SIGTERM, the most `SECONDS` that running requests may take")
+	set.IntVar(&f.drainSecs, flagDrain, defaultDrainSecs, "after SIGTERM, the most `SECONDS` that running requests may take; given, it wins over graceful_timeout of the configuration")
 	set.BoolVar(&f.strict, "strict", false, "an unknown key in the configuration is an error, not a warning")
 	for _, g := range ignoredFlags() {
 		// A string each: the value is not looked at, so it is not judged either.
