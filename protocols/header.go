@@ -123,7 +123,14 @@ func (h *Header) Field(i int) (id NameID, name, value []byte, ok bool) {
 	if f.flags&flagDeleted != 0 {
 		return 0, nil, nil, false
 	}
-	return f.id, h.raw[f.name : f.name+uint32(f.nameLen)], h.raw[f.value : f.value+f.valueLen], true
+	nameEnd, valueEnd := f.name+uint32(f.nameLen), f.value+f.valueLen
+	return f.id, h.raw[f.name:nameEnd:nameEnd], h.raw[f.value:valueEnd:valueEnd], true
+}
+
+// Offsets tells where name and value of the i-th field start in the bytes of h: for decoders, which name parts of them
+// with AddSpan and the like.
+func (h *Header) Offsets(i int) (name, value int) {
+	return int(h.fields[i].name), int(h.fields[i].value)
 }
 
 // Delete removes the i-th field; the other indices stay.

@@ -124,7 +124,7 @@ func lower(c byte) byte {
 
 // scanTE keeps, of all TE fields, that the sender takes trailers: the only thing in TE that means something to the next
 // hop too, since the coding of the hop is ours. What stays is one field whose value is "trailers".
-func scanTE(h *protocols.Header, raw []byte) {
+func scanTE(h *protocols.Header) {
 	kept := false
 	n := h.Len()
 	for i := range n {
@@ -140,7 +140,8 @@ func scanTE(h *protocols.Header, raw []byte) {
 		for token, rest, more := nextElement(value); !kept; token, rest, more = nextElement(rest) {
 			if protocols.EqualFold(token, "trailers") {
 				kept = true
-				h.AddSpan(id, offset(raw, name), len(name), offset(raw, token), len(token), false)
+				nameOff, valueOff := h.Offsets(i)
+				h.AddSpan(id, nameOff, len(name), valueOff+offset(value, token), len(token), false)
 			}
 			if !more {
 				break
@@ -149,12 +150,12 @@ func scanTE(h *protocols.Header, raw []byte) {
 	}
 }
 
-// offset returns where part starts in whole, of which it is a slice.
+// offset returns where part, a slice of whole, starts in it. Both end where whole's capacity ends.
 func offset(whole, part []byte) int { return cap(whole) - cap(part) }
 
-// scanUpgrade returns the first protocol that the Upgrade fields of h name and that a gateway can pass on. h2c is not:
-// it would let a client speak past us in frames that nobody checks.
-func scanUpgrade(h *protocols.Header) []byte {
+// scanUpgrade makes the first protocol that the Upgrade fields of h name, and that a gateway can pass on, the one of
+// h.Upgrade. h2c is not: it would let a client speak past us in frames that nobody checks.
+func scanUpgrade(h *protocols.Header) (found bool) {
 	for i := range h.Len() {
 		id, _, value, ok := h.Field(i)
 		if !ok || id != protocols.NameUpgrade {
@@ -162,14 +163,16 @@ func scanUpgrade(h *protocols.Header) []byte {
 		}
 		for token, rest, more := nextElement(value); ; token, rest, more = nextElement(rest) {
 			if len(token) > 0 && !protocols.EqualFold(token, "h2c") && isProtocolName(token) {
-				return token
+				_, off := h.Offsets(i)
+				h.SpanUpgrade(off+offset(value, token), len(token))
+				return true
 			}
 			if !more {
 				break
 			}
 		}
 	}
-	return nil
+	return false
 }
 
 // isProtocolName checks `token ["/" token]` of RFC 9110 section 7.8.

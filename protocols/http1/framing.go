@@ -42,13 +42,17 @@ func checkCoding(value []byte) rule {
 	if protocols.EqualFold(value, "chunked") {
 		return ruleOK
 	}
-	// A single token is a coding that we do not have, or a list of such: 501, as RFC 9112 section 6.1 says. Anything
-	// that mentions chunked, is empty, or is no list of tokens, is an attempt to be read in two ways.
+	// Other codings, with or without one chunked at the end, are ones that we do not have: 501, as RFC 9112 section 6.1
+	// says. A list that is empty, is none of tokens, or mentions chunked elsewhere, wants to be read in two ways.
 	for token, rest, more := nextElement(value); ; token, rest, more = nextElement(rest) {
-		if len(token) == 0 || scanClass(token, 0, classToken) < len(token) || mentionsChunked(token) {
+		switch {
+		case len(token) == 0 || scanClass(token, 0, classToken) < len(token):
 			return ruleCodingNotOnce
-		}
-		if !more {
+		case !more && protocols.EqualFold(token, "chunked"):
+			return ruleCodingUnknown
+		case mentionsChunked(token):
+			return ruleCodingNotOnce
+		case !more:
 			return ruleCodingUnknown
 		}
 	}

@@ -174,7 +174,7 @@ func (r *request) interpret(b []byte, h *protocols.Header) rule {
 	h.Method = protocols.LookupMethod(b[:r.line.method])
 	h.SpanMethod(0, r.line.method)
 	if r.fields.set&special != 0 {
-		if rl := r.interpretFields(b, h); rl != ruleOK {
+		if rl := r.interpretFields(h); rl != ruleOK {
 			return rl
 		}
 	}
@@ -182,7 +182,7 @@ func (r *request) interpret(b []byte, h *protocols.Header) rule {
 }
 
 // interpretFields reads the special fields.
-func (r *request) interpretFields(b []byte, h *protocols.Header) rule {
+func (r *request) interpretFields(h *protocols.Header) rule {
 	if rl := r.interpretFraming(h); rl != ruleOK {
 		return rl
 	}
@@ -196,10 +196,10 @@ func (r *request) interpretFields(b []byte, h *protocols.Header) rule {
 		return rl
 	}
 	if r.fields.set.Has(protocols.NameUpgrade) {
-		r.interpretUpgrade(b, h)
+		r.interpretUpgrade(h)
 	}
 	if r.fields.set.Has(protocols.NameTE) {
-		scanTE(h, b)
+		scanTE(h)
 	}
 	if r.fields.set&hopByHop != 0 {
 		deleteFields(h, hopByHop)
@@ -251,14 +251,11 @@ func (r *request) interpretExpect(h *protocols.Header) rule {
 // RFC 9110 section 7.8: "A server MAY ignore a received Upgrade header field". It is ignored in HTTP/1.0 (as it must
 // be), without the connection option (a forgotten hop-by-hop field of another hop), with a body (whose end and the new
 // protocol's start would have to be told apart), and with CONNECT.
-func (r *request) interpretUpgrade(b []byte, h *protocols.Header) {
+func (r *request) interpretUpgrade(h *protocols.Header) {
 	if r.line.minor == 0 || r.options&optUpgrade == 0 || r.body != bodyNone || h.Method == protocols.MethodConnect {
 		return
 	}
-	if token := scanUpgrade(h); token != nil {
-		h.SpanUpgrade(offset(b, token), len(token))
-		r.tunnel = true
-	}
+	r.tunnel = scanUpgrade(h)
 }
 
 // persists says whether the client keeps the connection when it has its answer (RFC 9112 section 9.3).

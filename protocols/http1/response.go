@@ -125,7 +125,7 @@ func (r *response) scan(b []byte, p *progress, l *protocols.Limits, h *protocols
 		return r.scan(b, p, l, h, t)
 	}
 	h.Trim(r.fields.end)
-	return r.interpret(whole[:r.fields.end:r.fields.end], h, t)
+	return r.interpret(h, t)
 }
 
 // responseFields is the limit of fields in a response head: twice that of a request's.
@@ -136,8 +136,8 @@ func responseFields(l *protocols.Limits) int {
 	return 2 * l.HeadFields
 }
 
-// interpret checks what a whole response head says and completes h. b is the head.
-func (r *response) interpret(b []byte, h *protocols.Header, t traits) rule {
+// interpret checks what a whole response head says and completes h.
+func (r *response) interpret(h *protocols.Header, t traits) rule {
 	h.Proto = protocols.ProtocolHTTP1
 	h.Minor = r.line.minor
 	h.Status = r.line.status
@@ -148,14 +148,14 @@ func (r *response) interpret(b []byte, h *protocols.Header, t traits) rule {
 		if f, rl = scanFraming(h, r.fields.set, r.fields.repeated, r.line.minor); rl != ruleOK {
 			return rl
 		}
-		if rl = r.interpretFields(b, h); rl != ruleOK {
+		if rl = r.interpretFields(h); rl != ruleOK {
 			return rl
 		}
 	}
 	return r.interpretBody(h, f, t)
 }
 
-func (r *response) interpretFields(b []byte, h *protocols.Header) (rl rule) {
+func (r *response) interpretFields(h *protocols.Header) (rl rule) {
 	if r.fields.set.Has(protocols.NameConnection) {
 		if r.options, rl = scanConnection(h); rl != ruleOK {
 			return rl
@@ -167,9 +167,7 @@ func (r *response) interpretFields(b []byte, h *protocols.Header) (rl rule) {
 	// Upgrade in any other answer advertises what the server could speak on its own connections; that is not ours to
 	// pass on.
 	if r.fields.set.Has(protocols.NameUpgrade) && (h.Status == 101 || h.Status == 426) {
-		if token := scanUpgrade(h); token != nil {
-			h.SpanUpgrade(offset(b, token), len(token))
-		}
+		scanUpgrade(h)
 	}
 	if r.fields.set&(hopByHop|notInAnswers) != 0 {
 		deleteFields(h, hopByHop|notInAnswers)
