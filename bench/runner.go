@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -27,6 +28,14 @@ type bench struct {
 type contestant struct {
 	peer
 	binary string
+	under  []string // a command that runs it (strace and its options); usually none
+}
+
+// command is the contestant's command line.
+func (c contestant) command(s setup) *exec.Cmd {
+	line := append(slices.Clone(c.under), c.binary)
+	line = append(line, c.args(s)...)
+	return exec.Command(line[0], line[1:]...)
 }
 
 // A proxy is a running contestant.
@@ -94,7 +103,7 @@ func (b *bench) findPeers(ctx context.Context) ([]contestant, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w (leave it out with --peer)", p.name, err)
 		}
-		found = append(found, contestant{p, binary})
+		found = append(found, contestant{peer: p, binary: binary})
 		b.report.Peers = append(b.report.Peers, peerInfo{Name: p.name, About: p.about, Version: p.versionOf(ctx, binary)})
 	}
 	if len(found) == 0 {
@@ -154,7 +163,7 @@ func (b *bench) startProxy(ctx context.Context, c contestant, connections int) (
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}
-	p, err := b.launch.start(c.name, b.options.proxyCPU, s.Dir+"/output", exec.Command(c.binary, c.args(s)...))
+	p, err := b.launch.start(c.name, b.options.proxyCPU, s.Dir+"/output", c.command(s))
 	if err != nil {
 		return nil, err
 	}

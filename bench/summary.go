@@ -13,9 +13,12 @@ type summary struct {
 	User           float64           `json:"user_us"` // summed over all rounds: one round has too few ticks to split well
 	System         float64           `json:"system_us"`
 	PerSec         spread            `json:"requests_per_second"`
-	P50, P90, P99  spread            // microseconds
+	P50            spread            `json:"p50_us"`
+	P90            spread            `json:"p90_us"`
+	P99            spread            `json:"p99_us"`
 	Switches       float64           `json:"sleeps_per_request"`
-	Busy, Foreign  float64           // medians
+	Busy           float64           `json:"proxy_cpu_busy"`   // median
+	Foreign        float64           `json:"proxy_cpu_others"` // median
 	Resident       float64           `json:"resident_mib"`
 	CPURatios      map[string]spread `json:"cpu_ratios"`     // to the floor and to the rival, per round
 	P99Ratios      map[string]spread `json:"p99_ratios"`     // likewise

@@ -2,28 +2,33 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 )
 
-// A syscallCount is what strace saw a peer do under the tiny workload. strace slows the traced process many times over, so
-// its rates mean nothing; its counts per request do. One caution: a slowed proxy finds more work at each wake-up, so
-// epoll_wait per request is a lower bound; sleeps_per_request of the undisturbed rounds is the other side of it.
+// A syscallCount is what strace saw a peer do under the tiny workload, in two passes.
+//
+// The first sees every call. It slows the proxy fifty times, so rates mean nothing, and what happens by the clock (a timer, a
+// scheduler that finds a thread long in a call) is counted per request far too often; calls of the path itself are exact. One
+// caution: a slowed proxy finds more work at each wake-up, so epoll_wait per request is a lower bound; the sleeps per request
+// of the undisturbed rounds are the other side of it.
+//
+// The second leaves the calls that move data and wait for events alone, by a seccomp filter: the proxy runs at almost full
+// speed, and all other calls are counted as they are.
 type syscallCount struct {
 	Peer     string            `json:"peer"`
 	Requests uint64            `json:"requests"`
 	Calls    map[string]uint64 `json:"calls"`
 	OnOthers map[string]uint64 `json:"on_others"` // those of the data calls that were not on sockets, by what they were on
 	Again    uint64            `json:"eagain"`    // data calls that found nothing to do
+	// The second pass; no requests when strace cannot do it.
+	RestRequests uint64            `json:"rest_requests"`
+	Rest         map[string]uint64 `json:"rest"`
 }
 
 // dataCalls move bytes of connections.
@@ -42,6 +47,24 @@ func (c syscallCount) perRequest(names ...string) float64 {
 		sum += c.Calls[name]
 	}
 	return c.per(sum)
+}
+
+// rest counts calls other than for data and events, of the second pass when there is one. No names: all of them.
+func (c syscallCount) rest(names ...string) float64 {
+	calls, requests := c.Rest, c.RestRequests
+	if requests == 0 {
+		calls, requests = c.Calls, c.Requests
+	}
+	var sum uint64
+	for name, n := range calls {
+		if isDataCall(name) || slices.Contains(pollCalls[:], name) {
+			continue
+		}
+		if len(names) == 0 || slices.Contains(names, name) {
+			sum += n
+		}
+	}
+	return float64(sum) / float64(max(1, requests))
 }
 
 // data counts the calls on sockets.
@@ -155,108 +178,21 @@ func kindOfLink(link string) string {
 
 func isDataCall(name string) bool { return slices.Contains(dataCalls[:], name) }
 
-// syscalls counts every contestant's system calls, when the tiny workload is among those asked for.
-func (b *bench) syscalls(ctx context.Context, contestants []contestant) error {
-	at := -1
-	for i, w := range b.options.workloads {
-		if w.name == tiny {
-			at = i
-		}
-	}
-	if at < 0 {
-		return nil
-	}
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		b.report.Skipped = append(b.report.Skipped, "system calls: strace is not installed; on Debian: apt-get install strace")
-		return nil
-	}
-	for _, c := range contestants {
-		count, err := b.countCalls(ctx, strace, c, b.options.workloads[at])
-		if errors.Is(err, errSkip) {
-			b.report.Skipped = append(b.report.Skipped, "system calls: "+err.Error())
-			return nil
-		}
+// between keeps the lines of `strace -f -ttt -o` of a time, without their times: "100 1795448932.49 close(3) = 0".
+func between(r io.Reader, from, to float64) (string, error) {
+	var kept strings.Builder
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(make([]byte, 64<<10), 1<<20)
+	for scanner.Scan() {
+		thread, rest, _ := strings.Cut(scanner.Text(), " ")
+		when, call, _ := strings.Cut(strings.TrimLeft(rest, " "), " ")
+		at, err := strconv.ParseFloat(when, 64)
 		if err != nil {
-			return fmt.Errorf("system calls of %s: %w", c.name, err)
+			return "", fmt.Errorf("strace: a line without a time: %.80q", scanner.Text())
 		}
-		b.report.Syscalls = append(b.report.Syscalls, count)
-		b.step("system calls of %s: %.2f for data, %.2f to wait, per request", c.name, count.data(), count.perRequest(pollCalls[:]...))
-	}
-	return nil
-}
-
-// countCalls traces a fresh proxy for a second of load, between the generator's gate and its end: the connections exist
-// already.
-func (b *bench) countCalls(ctx context.Context, strace string, c contestant, w workload) (syscallCount, error) {
-	var none syscallCount
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("it took longer than a minute"))
-	defer cancel()
-	p, err := b.startProxy(ctx, c, w.connections)
-	if err != nil {
-		return none, err
-	}
-	defer b.launch.stop(p.process)
-	run, err := b.startLoad(ctx, append(w.args(p.setup.Listen), "--warmup", "0.2", "--seconds", "1"))
-	if err != nil {
-		return none, err
-	}
-	defer b.closeLoad(run)
-	traced := b.shop.path("strace-" + c.name)
-	args := []string{"-f", "-s", "0", "-o", traced}
-	for _, pid := range p.family {
-		args = append(args, "-p", strconv.Itoa(pid))
-	}
-	tracer, err := b.launch.start("strace", b.options.loadCPU, traced+".log", exec.Command(strace, args...))
-	if err != nil {
-		return none, err
-	}
-	defer b.launch.stop(tracer)
-	if err := attached(ctx, tracer, p.family); err != nil {
-		return none, err
-	}
-	kinds, err := kindsOf(p.family)
-	if err != nil {
-		return none, err
-	}
-	result, err := b.finish(ctx, run)
-	if err != nil {
-		return none, err
-	}
-	// On SIGINT strace detaches and lets the traced process go on.
-	_ = tracer.cmd.Process.Signal(syscall.SIGINT)
-	select {
-	case <-tracer.exited:
-	case <-ctx.Done():
-		return none, context.Cause(ctx)
-	}
-	file, err := os.Open(traced)
-	if err != nil {
-		return none, err
-	}
-	defer file.Close()
-	count, err := parseStrace(file, kinds)
-	count.Peer, count.Requests = c.name, result.Requests
-	return count, err
-}
-
-// attached waits until strace says that it has every process, or cannot.
-func attached(ctx context.Context, tracer *process, family []int) error {
-	for {
-		words, _ := os.ReadFile(tracer.logPath)
-		all := true
-		for _, pid := range family {
-			all = all && strings.Contains(string(words), fmt.Sprintf("Process %d attached", pid))
-		}
-		if all {
-			return nil
-		}
-		select {
-		case <-tracer.exited:
-			return fmt.Errorf("%w: strace could not attach: %s", errSkip, tracer.lastWords())
-		case <-time.After(10 * time.Millisecond):
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if at >= from && at <= to {
+			kept.WriteString(thread + " " + call + "\n")
 		}
 	}
+	return kept.String(), scanner.Err()
 }

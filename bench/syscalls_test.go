@@ -65,3 +65,25 @@ func TestKindOfLink(t *testing.T) {
 		}
 	}
 }
+
+func TestBetween(t *testing.T) {
+	const text = "100 1000.5 close(3)  = 0\n101 1001.25 futex(0xc0, FUTEX_WAKE_PRIVATE, 1) = 1\n100   1001.5 <... futex resumed>) = 0\n100 1003.0 close(4) = 0\n"
+	got, err := between(strings.NewReader(text), 1001, 1002)
+	if want := "101 futex(0xc0, FUTEX_WAKE_PRIVATE, 1) = 1\n100 <... futex resumed>) = 0\n"; err != nil || got != want {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+	if _, err := between(strings.NewReader("100 close(3) = 0\n"), 0, 1); err == nil {
+		t.Error("a line without a time, and no error")
+	}
+}
+
+func TestRestIsOfTheSecondPass(t *testing.T) {
+	c := syscallCount{Requests: 10, Calls: map[string]uint64{"read": 20, "futex": 10, "epoll_wait": 1, "getsockopt": 10}}
+	if c.rest("futex") != 1 || c.rest() != 2 {
+		t.Errorf("one pass: futex %v, all %v; want 1, 2", c.rest("futex"), c.rest())
+	}
+	c.RestRequests, c.Rest = 1000, map[string]uint64{"futex": 5, "getsockopt": 1000}
+	if c.rest("futex") != 0.005 || c.rest() != 1.005 {
+		t.Errorf("two passes: futex %v, all %v; want 0.005, 1.005", c.rest("futex"), c.rest())
+	}
+}
