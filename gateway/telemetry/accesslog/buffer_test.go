@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"sluice/gateway/telemetry/logfile"
 	"sluice/gateway/telemetry/metrics"
 )
 
@@ -221,6 +222,17 @@ func TestReopen(t *testing.T) {
 	m.Flush(long)
 	if got := read(t, path); got != "x\n" {
 		t.Errorf("the new file holds %q", got)
+	}
+}
+
+func TestStreams(t *testing.T) {
+	var stdout bytes.Buffer
+	m := NewManager(slog.New(slog.DiscardHandler))
+	m.SetStreams(logfile.Streams{Stdout: &stdout})
+	format, _ := Compile("x")
+	(&Buffers{}).Buffer(mustOpen(t, m, "/dev/stdout")).Log(format, &Record{})
+	if err := m.Close(long); err != nil || stdout.String() != "x\n" {
+		t.Errorf("got %q, %v", stdout.String(), err)
 	}
 }
 

@@ -15,11 +15,13 @@ import (
 
 // A Manager holds the access logs of a process, one File for each path. It is safe on any goroutine.
 type Manager struct {
-	log *slog.Logger
+	log     *slog.Logger
+	streams logfile.Streams
 
-	mu    sync.Mutex
-	files map[string]*File
-	gone  totals // of files that were closed, so that no counter falls
+	mu      sync.Mutex
+	files   map[string]*File
+	closing []*File // not among files any more, and not yet in gone
+	gone    totals  // of files that were closed, so that no counter falls
 }
 
 // totals are what is counted for one file.
@@ -33,6 +35,9 @@ func NewManager(log *slog.Logger) *Manager {
 	return &Manager{log: log, files: make(map[string]*File)}
 }
 
+// SetStreams says what "stdout" and "stderr" stand for, if not for the process's. It must be called before Open.
+func (m *Manager) SetStreams(s logfile.Streams) { m.streams = s }
+
 // Open returns the File of a path, "stdout", "stderr" or a file, and opens it when it is new.
 func (m *Manager) Open(path string) (*File, error) {
 	path, err := logfile.Normalize(path)
@@ -45,7 +50,7 @@ func (m *Manager) Open(path string) (*File, error) {
 		return f, nil
 	}
 	f := &File{path: path}
-	f.writer, err = logfile.Start(logfile.Options{Path: path, Interval: flushInterval, Drain: f.drain,
+	f.writer, err = logfile.Start(logfile.Options{Path: path, Streams: m.streams, Interval: flushInterval, Drain: f.drain,
 		Report: func(err error, lost uint64) {
 			if err != nil {
 				m.log.Error("access log can't be written; lines are lost until it can", "path", path, "error", err)
@@ -63,21 +68,14 @@ func (m *Manager) Open(path string) (*File, error) {
 // Retain closes every File that is not among those given: what a new snapshot, which all loops already use, does not
 // log to any more. Lines that were left by then are written; it waits at most the given time for that.
 func (m *Manager) Retain(files []*File, wait time.Duration) {
-	m.mu.Lock()
-	var old []*File
-	for path, f := range m.files {
-		if !slices.Contains(files, f) {
-			delete(m.files, path)
-			f.closed.Store(true)
-			old = append(old, f)
-		}
+	if err := m.close(func(f *File) bool { return !slices.Contains(files, f) }, wait); err != nil {
+		m.log.Warn("lines of an access log that is not used any more may be lost", "error", err)
 	}
-	m.mu.Unlock()
-	m.close(old, wait)
 }
 
-// close ends the writers, all at once, and reports those that did not end in time.
-func (m *Manager) close(files []*File, wait time.Duration) error {
+// close ends the writers of the files that which chooses, all at once, and reports those that did not end in time.
+func (m *Manager) close(which func(f *File) bool, wait time.Duration) error {
+	files := m.remove(which)
 	errs := make([]error, len(files))
 	var all sync.WaitGroup
 	for i, f := range files {
@@ -93,19 +91,28 @@ func (m *Manager) close(files []*File, wait time.Duration) error {
 	for _, f := range files {
 		m.gone.add(f)
 	}
+	m.closing = slices.DeleteFunc(m.closing, func(f *File) bool { return slices.Contains(files, f) })
 	return errors.Join(errs...)
+}
+
+// remove moves the files that which chooses to closing.
+func (m *Manager) remove(which func(f *File) bool) (files []*File) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for path, f := range m.files {
+		if which(f) {
+			delete(m.files, path)
+			f.closed.Store(true)
+			files = append(files, f)
+		}
+	}
+	m.closing = append(m.closing, files...)
+	return files
 }
 
 // Close writes what the loops, which have stopped, have left, and closes every File.
 func (m *Manager) Close(wait time.Duration) error {
-	m.mu.Lock()
-	files := slices.Collect(maps.Values(m.files))
-	clear(m.files)
-	for _, f := range files {
-		f.closed.Store(true)
-	}
-	m.mu.Unlock()
-	return m.close(files, wait)
+	return m.close(func(*File) bool { return true }, wait)
 }
 
 // Flush waits, at most the given time, until all that was logged before the call is written.
@@ -179,6 +186,9 @@ func (m *Manager) totals() totals {
 	defer m.mu.Unlock()
 	t := m.gone
 	for _, f := range m.files {
+		t.add(f)
+	}
+	for _, f := range m.closing {
 		t.add(f)
 	}
 	return t

@@ -2,6 +2,7 @@ package logfile
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,13 +34,33 @@ func Normalize(path string) (string, error) {
 	return abs, nil
 }
 
+// Streams are what Stdout and Stderr stand for; nil means the process's.
+type Streams struct{ Stdout, Stderr io.Writer }
+
+// An output is where lines go: a file, which is closed, or a stream, which is not.
+type output struct {
+	io.Writer
+	file *os.File // nil for a stream
+}
+
+func (o *output) close() error {
+	if o.file == nil {
+		return nil
+	}
+	return o.file.Close()
+}
+
 // open opens a normalized path for appending, and makes its folder when there is none.
-func open(path string) (*os.File, error) {
-	switch path {
-	case Stdout:
-		return os.Stdout, nil
-	case Stderr:
-		return os.Stderr, nil
+func (s Streams) open(path string) (*output, error) {
+	switch {
+	case path == Stdout && s.Stdout != nil:
+		return &output{Writer: s.Stdout}, nil
+	case path == Stdout:
+		return &output{Writer: os.Stdout}, nil
+	case path == Stderr && s.Stderr != nil:
+		return &output{Writer: s.Stderr}, nil
+	case path == Stderr:
+		return &output{Writer: os.Stderr}, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("log %s: can't make its folder: %w", path, err)
@@ -49,12 +70,5 @@ func open(path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log %s: can't open it: %w", path, err)
 	}
-	return f, nil
-}
-
-func closeFile(f *os.File) error {
-	if f == os.Stdout || f == os.Stderr {
-		return nil
-	}
-	return f.Close()
+	return &output{Writer: f, file: f}, nil
 }

@@ -3,7 +3,6 @@ package logfile
 import (
 	"bytes"
 	"io"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +16,7 @@ const MaxBatch = 1 << 20
 // block.
 type Writer struct {
 	path     string
+	streams  Streams
 	interval time.Duration
 	drain    func(dst []byte) []byte
 	report   func(err error, lost uint64)
@@ -24,7 +24,7 @@ type Writer struct {
 	state  atomic.Uint32
 	signal chan struct{}      // room for one: there is something to do
 	sync   chan chan struct{} // Flush
-	next   atomic.Pointer[os.File]
+	next   atomic.Pointer[output]
 	stop   chan struct{}
 	once   sync.Once
 	done   chan struct{}
@@ -34,7 +34,7 @@ type Writer struct {
 	lost    atomic.Uint64
 
 	// The goroutine's.
-	out     *os.File
+	out     *output
 	stage   []byte
 	timer   *time.Timer // of gather, stopped otherwise
 	failing bool
@@ -55,7 +55,8 @@ const (
 
 // Options describe a Writer.
 type Options struct {
-	Path string // as Normalize gives it
+	Path    string  // as Normalize gives it
+	Streams Streams // what the paths Stdout and Stderr stand for
 	// Interval is the least time from the first line after a quiet time to its writing: lines gather in between.
 	Interval time.Duration
 	// Drain appends the lines that wait to dst, whole ones only, about MaxBatch bytes at most; without any it returns
@@ -68,11 +69,11 @@ type Options struct {
 
 // Start opens the file and starts to write what comes.
 func Start(o Options) (*Writer, error) {
-	out, err := open(o.Path)
+	out, err := o.Streams.open(o.Path)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{path: o.Path, interval: o.Interval, drain: o.Drain, report: o.Report,
+	w := &Writer{path: o.Path, streams: o.Streams, interval: o.Interval, drain: o.Drain, report: o.Report,
 		signal: make(chan struct{}, 1), sync: make(chan chan struct{}), stop: make(chan struct{}),
 		done: make(chan struct{}), out: out, timer: time.NewTimer(time.Hour)}
 	w.timer.Stop()
@@ -107,12 +108,12 @@ func (w *Writer) notify() {
 // Reopen opens the path anew, for a file that was moved away, and from the next batch on writes there. When it can't be
 // opened the old file stays in use.
 func (w *Writer) Reopen() error {
-	f, err := open(w.path)
+	f, err := w.streams.open(w.path)
 	if err != nil {
 		return err
 	}
 	if old := w.next.Swap(f); old != nil {
-		_ = closeFile(old) // nothing was written to it
+		_ = old.close() // nothing was written to it
 	}
 	w.Urge()
 	return nil
@@ -177,7 +178,7 @@ func (w *Writer) run() {
 			close(flushed)
 		case <-w.stop:
 			w.flush()
-			_ = closeFile(w.out)
+			_ = w.out.close()
 			return
 		}
 	}
@@ -205,7 +206,7 @@ func (w *Writer) flush() {
 	for {
 		// What waits when Reopen is called goes to the new file: it must not be lost when the old one is full.
 		if f := w.next.Swap(nil); f != nil {
-			_ = closeFile(w.out)
+			_ = w.out.close()
 			w.out, w.midLine = f, false
 		}
 		w.stage = w.drain(w.stage[:0])

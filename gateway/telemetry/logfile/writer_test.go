@@ -177,7 +177,7 @@ func TestFailuresAreCountedAndReportedOnce(t *testing.T) {
 		w.Flush(long)
 	}
 	path := filepath.Join(t.TempDir(), "a.log")
-	f, err := open(path)
+	f, err := Streams{}.open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,13 +235,38 @@ func TestAHalfWrittenLineIsEnded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Writer{out: pipe, midLine: true, report: noReport(t)}
+	w := &Writer{out: &output{Writer: pipe}, midLine: true, report: noReport(t)}
 	w.write([]byte("next\n"))
 	_ = pipe.Close()
 	if _, err := out.ReadFrom(r); err != nil || out.String() != "\nnext\n" {
 		t.Errorf("got %q, %v", out.String(), err)
 	}
 	_ = r.Close()
+}
+
+func TestStreamsStandInForTheProcesss(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	for path, out := range map[string]*bytes.Buffer{Stdout: &stdout, Stderr: &stderr} {
+		q := &queue{}
+		w := start(t, Options{Path: path, Streams: Streams{Stdout: &stdout, Stderr: &stderr}, Drain: q.drain, Report: noReport(t)})
+		q.add(path + "\n")
+		if err := w.Reopen(); err != nil {
+			t.Error(err)
+		}
+		w.Close(long)
+		if got := out.String(); got != path+"\n" {
+			t.Errorf("%s got %q", path, got)
+		}
+	}
+	for _, path := range []string{Stdout, Stderr} {
+		o, err := Streams{}.open(path)
+		if err != nil || o.close() != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := os.Stderr.WriteString(""); err != nil {
+		t.Errorf("stderr was closed: %v", err)
+	}
 }
 
 func TestNormalize(t *testing.T) {

@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"sluice/gateway/telemetry/logfile"
 	"sluice/gateway/telemetry/metrics"
 )
 
@@ -256,6 +258,25 @@ func TestReopen(t *testing.T) {
 	}
 	f.log.Info("new")
 	expect(t, f.lines(t), "INFO  new")
+}
+
+func TestALogThatFailsSaysSoOnStderr(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("needs /dev/full:", err)
+	}
+	var stderr bytes.Buffer
+	m := NewManager(Options{Streams: logfile.Streams{Stderr: &stderr}})
+	log, err := m.Open("/dev/full", slog.LevelInfo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("a")
+	m.Flush(long)
+	log.Info("b")
+	m.Close(long)
+	if got := stderr.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "/dev/full") {
+		t.Errorf("stderr got %q, want one line that names the log", got)
+	}
 }
 
 func TestLevelNames(t *testing.T) {

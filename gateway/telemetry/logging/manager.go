@@ -21,7 +21,8 @@ const maxWaiting = 256 << 10
 
 // Options say how a Manager's logs are written.
 type Options struct {
-	JSON bool // one JSON object a line
+	JSON    bool            // one JSON object a line
+	Streams logfile.Streams // what "stdout" and "stderr" stand for
 	// Least, when not nil, is the lowest level that a configuration can ask for (the command's --log-level); SetLevel
 	// can go below.
 	Least slog.Leveler
@@ -32,6 +33,13 @@ func (o Options) atLeast(l slog.Level) slog.Level {
 		return l
 	}
 	return max(l, o.Least.Level())
+}
+
+func (o Options) stderr() io.Writer {
+	if o.Streams.Stderr == nil {
+		return os.Stderr
+	}
+	return o.Streams.Stderr
 }
 
 // A Manager holds the logs of a process, one for each path. It is safe on any goroutine.
@@ -50,6 +58,7 @@ type path struct {
 	level      slog.LevelVar
 	configured slog.Level // under Manager.mu
 	disabled   atomic.Bool
+	stderr     io.Writer // for report
 	repeats    *limiter
 
 	rendering sync.Mutex // held by whoever renders into it: handlers share it
@@ -81,10 +90,10 @@ func (m *Manager) Open(name string, level slog.Level) (*slog.Logger, error) {
 		}
 		return p.logger, nil
 	}
-	p := &path{name: name, configured: level, repeats: newLimiter()}
+	p := &path{name: name, configured: level, repeats: newLimiter(), stderr: m.options.stderr()}
 	p.level.Set(m.options.atLeast(level))
 	p.logger = slog.New(&handler{path: p, render: newRenderer(p, m.options.JSON)})
-	p.writer, err = logfile.Start(logfile.Options{Path: name, Drain: p.drain, Report: p.report})
+	p.writer, err = logfile.Start(logfile.Options{Path: name, Streams: m.options.Streams, Drain: p.drain, Report: p.report})
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +146,7 @@ func (p *path) report(err error, lost uint64) {
 	if err == nil || p.name == logfile.Stderr {
 		return
 	}
-	fmt.Fprintf(os.Stderr, "log %s can't be written: %v; %d lines are lost so far\n", p.name, err, lost)
+	_, _ = fmt.Fprintf(p.stderr, "log %s can't be written: %v; %d lines are lost so far\n", p.name, err, lost)
 }
 
 // SetLevel changes the level of a path, until the configuration asks for another one than it did.
