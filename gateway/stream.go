@@ -299,6 +299,11 @@ func (st *stream) maybeFinish() {
 		if st.s.phase == phaseTunnel {
 			return
 		}
+		if len(st.req.Upgrade()) > 0 {
+			// The upgrade was refused, and its request has no body: the exchange is complete.
+			st.finish()
+			return
+		}
 		// An answer before the end of the request: the upstream does not want the rest, and neither do we. The
 		// server codec drops it, or says that the connection must close.
 		st.dropUpstream(protocols.ReasonNone)

@@ -64,7 +64,11 @@ func (st *stream) forward() {
 	st.editForwarded()
 	if st.route.EditsRequest() {
 		w.match.Header = &st.req
-		st.route.RewritePath(&w.match)
+		if refused := st.route.RewritePath(&w.match); refused != nil {
+			st.detail = refused.Detail
+			st.fail(refused.Reason)
+			return
+		}
 		st.route.EditRequest(&st.req, st)
 	}
 	st.acquire(false)

@@ -3,21 +3,17 @@ package upstream
 import "sync/atomic"
 
 // A budget is a process-wide limit on things in flight. Loops take allowance from it in chunks, so that a request
-// writes no cache line that another loop reads; a limit smaller than four times the number of loops has a chunk of one
-// and is exact in both directions. A larger one is never exceeded, and at most a quarter of it may lie unused in the
-// allowances of quiet loops.
+// writes no cache line that another loop reads. A limit is never exceeded, and at most a quarter of it may lie unused in
+// the allowances of quiet loops; a limit too small for that is counted in one place by all.
 type budget struct {
 	limit int64 // 0: none
-	chunk int64
+	chunk int64 // 0: loops take and give one at a time
 	free  atomic.Int64
 }
 
 func (b *budget) init(limit, loops int) {
 	b.limit = int64(limit)
-	b.chunk = max(int64(limit/(8*loops)), 1)
-	if limit < 4*loops {
-		b.chunk = 0
-	}
+	b.chunk = int64(limit / (8 * loops))
 	b.free.Store(b.limit)
 }
 

@@ -147,12 +147,20 @@ func (c *chainReader) filter(f object) {
 		if name := c.r.router(o); name != "" {
 			c.embedded = append(c.embedded, name)
 		}
+	case c.terminal != nil && c.fallsBack():
+		// This filter would take the connections of unknown protocols; that it can't was reported at the proxy.
 	case c.terminal != nil:
 		c.r.errorf(f.n, "a chain has one filter that serves its connections, and that is already the one at %s; remove one",
 			c.terminal.origin())
 	default:
 		c.serve(f, p.name)
 	}
+}
+
+// fallsBack reports whether the proxy asks for a filter behind it.
+func (c *chainReader) fallsBack() bool {
+	v := c.proxy.n.member("fallback_for_unknown_protocol")
+	return v != nil && !v.inert()
 }
 
 // serve reads the filter that serves the connections.

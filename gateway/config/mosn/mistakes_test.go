@@ -87,10 +87,10 @@ func TestOneMistakeOneMessage(t *testing.T) {
 		{"listener", `"access_logs":[null]`, `expected a value, found null`},
 		{"listener", `"max_connections":-2`, `from -1 to 2147483647, found the number -2`},
 		{"listener", `"connection_idle_timeout":"-1s"`, `not negative`},
-		{"proxy", `"timeouts":{"haed":"1s"}`, ``},
 		{"proxy", `"forwarded":{"trusted_networks":["10.0.0.0/33"]}`, `expected a network such as "10.0.0.0/8"`},
 		{"proxy", `"forwarded":{"via_name":"a b"}`, `expected a name of letters`},
 		{"proxy", `"extend_config":{"Http1":{"max_header_size":"8k"}}`, `found the string "8k"`},
+		{"proxy", `"extend_config":{"sub_protocol":"bolt"},"fallback_for_unknown_protocol":true`, `connections of other protocols would be closed`},
 		{"proxy", `"router_handler_name":"mine"`, `"router_handler_name" is not available in this version`},
 		{"filter", `{"type":"tcp_proxy","config":{"cluster":"c"}}`, `a chain has one filter that serves its connections`},
 		{"filter", `{"typ":"x","type":"tunnel"}`, `"tunnel" is not available in this version`},
@@ -101,7 +101,6 @@ func TestOneMistakeOneMessage(t *testing.T) {
 		{"route", `"upstream_protocol":"Http2"`, `the protocol Http2 is not available in this version`},
 		{"route", `"request_headers_to_remove":["Host"]`, `host_rewrite`},
 		{"rule", `"redirect":{"host_redirect":"x"}`, `a route does one thing, this one has redirect and route`},
-		{"rule", `"direct_response":{"status":99}`, ``},
 		{"clusters", `[{"name":"c","hosts":[{"address":":80"}]}]`, `did you mean "127.0.0.1:80"?`},
 		{"clusters", `[{"name":"c","hosts":[{"address":"a:0"}]}]`, `a port from 1 to 65535`},
 		{"clusters", `[{"name":"c","lb_type":"LB_MAGLEV","hosts":[{"address":"a:1"}]}]`, `"LB_MAGLEV" is not available`},
@@ -111,9 +110,6 @@ func TestOneMistakeOneMessage(t *testing.T) {
 		{"server", `"processor":4096`, `from 0 to 1024`},
 	} {
 		_, problems, err := Parse("c.json", []byte(around(tc.key, tc.value)), testOptions())
-		if tc.want == "" {
-			continue // counted elsewhere: more than one message is right
-		}
 		errs := 0
 		for _, p := range problems {
 			if p.Severity == config.Error {

@@ -54,7 +54,7 @@ func (r *reader) oneAction(o, action object, rule *router.Rule) {
 func (r *reader) match(rule object) router.Match {
 	v := rule.node("match")
 	if v == nil {
-		r.errorf(rule.n, `"match" is missing: expected what requests to take, such as {"prefix": "/"}`)
+		r.warnf(rule.n, `a route without "match" takes every request (as in MOSN); {"prefix": "/"} says so`)
 		return router.Match{}
 	}
 	o := r.object(v, matchSchema)
@@ -87,7 +87,7 @@ func (r *reader) match(rule object) router.Match {
 		m.Headers = append(m.Headers, hm)
 	}
 	if o.n != nil && len(o.n.members) == 0 {
-		r.warnf(o.n, `an empty match takes every request; {"prefix": "/"} says so`)
+		r.warnf(o.n, `an empty match takes every request (as in MOSN); {"prefix": "/"} says so`)
 	}
 	return m
 }

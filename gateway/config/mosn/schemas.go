@@ -68,7 +68,7 @@ var extendSchema = newSchema("extend_config",
 	reads("Http1", "max_header_size", "max_request_body_size"),
 	ignores("the protocol is not spoken by this listener", "Http2", "bolt", "boltv2", "dubbo", "http2_use_stream",
 		"enable_bolt_goaway"),
-	refuses("the protocol would not be spoken", "sub_protocol"),
+	ignores("it belongs to downstream_protocol X, which is refused", "sub_protocol"),
 )
 
 var http1Schema = newSchema("the Http1 part of extend_config", reads("max_header_size", "max_request_body_size"))
