@@ -145,15 +145,14 @@ func (s *listenSocket) close(drain bool) {
 	s.r.Disarm(&s.retry)
 	_ = s.watch(InterestNone)
 	delete(s.r.watchers, s.fd)
-	s.r.giveUp(s.fd, false)
-	s.orphan(false)
+	s.release()
 }
 
-// orphaned closes the socket of a loop that has ended.
-func (s *listenSocket) orphaned() { s.orphan(true) }
-
-func (s *listenSocket) orphan(closeSocket bool) {
-	if closeSocket && s.fd >= 0 {
+// release closes the descriptors at once, so that the address is free when Listener.Close returns. If the running batch
+// still names the descriptor, and a new connection gets its number, that connection reads once and finds nothing.
+// It is also what is left to do for a loop that has ended.
+func (s *listenSocket) release() {
+	if s.fd >= 0 {
 		_ = unix.Close(s.fd)
 	}
 	if s.spare >= 0 {

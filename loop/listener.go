@@ -187,7 +187,7 @@ func (l *Listener) each(f func(*listenSocket) error) error {
 		if s.r.Post(func() { results <- f(s) }) {
 			waiting++
 		} else {
-			s.orphaned()
+			s.release()
 		}
 	}
 	var first error

@@ -88,12 +88,16 @@ func (d *watchdog) look() (idle bool) {
 			continue
 		}
 		d.seen[i].since = since
-		r.counters.slow.Add(1)
 		if d.seen[i].dumped == 0 || now-d.seen[i].dumped > stackInterval {
 			d.seen[i].dumped = now
+			stack := r.pulse.stack()
+			if r.pulse.since.Load() != since {
+				stack = "it has ended before its stack could be taken"
+			}
 			d.log.Warn("a callback holds up its loop", slog.Int("loop", i),
-				slog.Duration("for", now-time.Duration(since)), slog.String("stack", r.pulse.stack()))
+				slog.Duration("for", now-time.Duration(since)), slog.String("stack", stack))
 		}
+		r.counters.slow.Add(1)
 	}
 	return idle
 }

@@ -154,10 +154,17 @@ func accepted(w World, h *recorder) Remote {
 	return r
 }
 
+// pattern returns n bytes that differ from block to block.
 func pattern(n int) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(i*7 + i>>8*13)
+	const block = 8191
+	b := make([]byte, 0, n+block)
+	first := make([]byte, block)
+	for i := range first {
+		first[i] = byte(i*7 + i>>8*13)
 	}
-	return b
+	for len(b) < n {
+		first[0], first[1] = byte(len(b)>>8), byte(len(b)>>16)
+		b = append(b, first...)
+	}
+	return b[:n]
 }

@@ -62,12 +62,12 @@ func testCloseNow(t *testing.T, w World) {
 	h := &recorder{}
 	r := accepted(w, h)
 	r.Stall()
-	w.Do(func() { h.conn.Write(make([]byte, 32<<20)) })
+	w.Do(func() { h.conn.Write(make([]byte, 12<<20)) })
 	closes(t, w, h, loop.CloseNow)
 	wantClosed(t, w, h)
 	r.Unstall()
 	w.Until("the remote sees the end", r.Ended)
-	if len(r.Got()) >= 32<<20 {
+	if len(r.Got()) >= 12<<20 {
 		t.Error("CloseNow sent what was buffered")
 	}
 }
@@ -108,7 +108,7 @@ func testCloseFlushedStalls(t *testing.T, w World) {
 	h := &recorder{}
 	r := accepted(w, h)
 	r.Stall()
-	w.Do(func() { h.conn.Write(make([]byte, 32<<20)) })
+	w.Do(func() { h.conn.Write(make([]byte, 12<<20)) })
 	closes(t, w, h, loop.CloseFlushed)
 	w.Pass(59 * time.Second)
 	w.Do(func() {
@@ -163,7 +163,7 @@ func testHarder(t *testing.T, w World) {
 	h := &recorder{}
 	r := accepted(w, h)
 	r.Stall()
-	w.Do(func() { h.conn.Write(make([]byte, 32<<20)) })
+	w.Do(func() { h.conn.Write(make([]byte, 12<<20)) })
 	w.Do(func() { h.conn.Close(loop.CloseLingering, errors.New("soft")) })
 	w.Do(func() { h.conn.Close(loop.CloseFlushed, errors.New("less soft")) })
 	closes(t, w, h, loop.CloseReset)

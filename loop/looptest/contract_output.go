@@ -47,7 +47,7 @@ func testDrained(t *testing.T, w World) {
 	h := &recorder{}
 	r := accepted(w, h)
 	r.Stall()
-	data := pattern(64 << 20)
+	data := pattern(24 << 20)
 	sent := 0
 	fill := func(c loop.Conn) {
 		for sent < len(data) && c.Buffered() <= loop.HighWater {
@@ -169,7 +169,7 @@ func testWriteAfterCloseWrite(t *testing.T, w World) {
 	r := accepted(w, h)
 	r.Stall()
 	w.Do(func() {
-		h.conn.Write(make([]byte, 32<<20))
+		h.conn.Write(make([]byte, 12<<20))
 		h.conn.CloseWrite()
 		before := h.conn.Buffered()
 		write(h.conn, "late")
@@ -180,8 +180,8 @@ func testWriteAfterCloseWrite(t *testing.T, w World) {
 	})
 	r.Unstall()
 	w.Until("the FIN arrives", r.Ended)
-	if len(r.Got()) != 32<<20 {
-		t.Errorf("%d bytes arrived, want %d", len(r.Got()), 32<<20)
+	if len(r.Got()) != 12<<20 {
+		t.Errorf("%d bytes arrived, want %d", len(r.Got()), 12<<20)
 	}
 	w.Do(func() { h.conn.Close(loop.CloseNow, nil); write(h.conn, "later") })
 }
