@@ -10,8 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/gateway/admin"
 	"sluice/gateway/config"
 	"sluice/gateway/telemetry/accesslog"
+	"sluice/gateway/telemetry/logging"
 	"sluice/gateway/telemetry/metrics"
 	"sluice/loop"
 	"sluice/protocols"
@@ -34,6 +36,7 @@ type Gateway struct {
 	cfg       *config.Config
 	options   Options
 	log       *slog.Logger
+	logs      *logging.Manager
 	access    *accesslog.Manager
 	registry  *metrics.Registry
 	counters  *metrics.Set
@@ -44,6 +47,7 @@ type Gateway struct {
 	listeners []*listener
 	servers   []io.Closer
 	adminAddr string
+	dump      *admin.ConfigDump
 	state     atomic.Int32 // a State
 	drained   drainWatch
 	stop      sync.Once
@@ -160,9 +164,6 @@ func (g *Gateway) Start() error {
 	if err := g.serveAdmin(); err != nil {
 		return err
 	}
-	if err := g.writePid(); err != nil {
-		return err
-	}
 	g.state.Store(int32(StateRunning))
 	return nil
 }
@@ -209,12 +210,6 @@ func (g *Gateway) Listeners() []BoundListener {
 // AdminAddr is the address of the admin server; "" when there is none.
 func (g *Gateway) AdminAddr() string { return g.adminAddr }
 
-// Log is the process's log.
-func (g *Gateway) Log() *slog.Logger { return g.log }
-
-// ReopenLogs closes and opens every log file, for log rotation.
-func (g *Gateway) ReopenLogs() error { return errors.Join(g.access.Reopen()) }
-
 // Stop ends everything at once: connections are closed, buffered log lines written. It may be called more than once.
 func (g *Gateway) Stop() {
 	g.stop.Do(func() {
@@ -228,8 +223,8 @@ func (g *Gateway) Stop() {
 		if g.group != nil {
 			g.group.Stop()
 		}
-		g.removePid()
 		_ = g.access.Close(time.Second)
 		g.state.Store(int32(StateStopped))
+		g.logs.Close(time.Second)
 	})
 }

@@ -92,7 +92,7 @@ func (s *listenerSettings) serves() bool { return s.table != nil || s.tcp != nil
 func (l *listener) Accept(c loop.Conn) loop.Handler {
 	local := l.locals[c.Loop().Index()]
 	if !local.serves() {
-		local.w.shard.Inc(local.counters.Refused)
+		local.w.shard.Inc(local.counters.Unserved)
 		return nil
 	}
 	return local.open(c)

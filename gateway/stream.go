@@ -266,6 +266,7 @@ func (st *stream) becomeTunnel() {
 	st.w.loop.Disarm(&st.timer)
 	st.w.loop.Disarm(&st.tryTimer)
 	s.phase = phaseTunnel
+	st.w.shard.Inc(s.l.counters.Tunnels)
 	st.request = directionOpen
 	s.rearm(st.w.loop.Now())
 	if s.unread > 0 || s.eof {

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"time"
+
 	"sluice/gateway/telemetry/accesslog"
 	"sluice/gateway/telemetry/metrics"
 	"sluice/protocols"
@@ -54,6 +56,7 @@ func (st *stream) account() {
 	w.shard.AddGauge(c.RequestsActive, -1)
 	w.shard.Inc(c.Failed[st.reason])
 	w.shard.Observe(c.Duration, took)
+	w.shard.Observe(c.Process, st.process(took))
 	if l.tcp == nil {
 		w.shard.Inc(c.Responses.Of(st.status))
 	}
@@ -71,6 +74,19 @@ func (st *stream) account() {
 			log.buffer.Log(log.format, &w.record)
 		}
 	}
+}
+
+// process is the part of took, the time since the start, that was not the upstream's: until the last try was sent, and
+// from its answer's head on.
+func (st *stream) process(took time.Duration) time.Duration {
+	if st.tryStarted == 0 {
+		return took
+	}
+	until := st.started + took
+	if st.answered != 0 {
+		until = st.answered
+	}
+	return took - (until - st.tryStarted)
 }
 
 // countBytes adds what the connection has carried since it was last asked.
@@ -94,15 +110,7 @@ func (st *stream) fillRecord(r *accesslog.Record) {
 		ConnectionID: s.conn.ID(), UpstreamConnectionID: st.upConn, StreamID: st.id,
 		RequestID: st.req.Get(protocols.NameXRequestID), Attempts: st.tries,
 	}
-	// What is not the upstream's time: until the last try was sent, and from its answer's head on.
-	r.Process = r.Duration
-	if st.tryStarted != 0 {
-		until := now
-		if st.answered != 0 {
-			until = st.answered
-		}
-		r.Process -= until - st.tryStarted
-	}
+	r.Process = st.process(r.Duration)
 	if st.local != nil {
 		r.Cluster = st.local.Cluster().Name
 	}

@@ -24,6 +24,7 @@ func (st *stream) admit() {
 	r, host, refused := l.table.router.Match(in)
 	if host != nil {
 		st.host = l.table.hosts[host.Index]
+		w.shard.Inc(st.host.Requests)
 	}
 	if refused != nil {
 		st.detail = refused.Detail
