@@ -219,15 +219,23 @@ func (c *client) emit(sink protocols.Sink, ev protocols.Event) protocols.Verdict
 	return sink.Event(&c.env.Ev)
 }
 
-// DecodeEOF implements protocols.Codec.
-func (c *client) DecodeEOF(_ time.Duration, rest []byte, sink protocols.Sink, _ protocols.Output) error {
+// DecodeEOF implements protocols.Codec. It decodes all of rest first, whatever the sink's verdict.
+func (c *client) DecodeEOF(now time.Duration, rest []byte, sink protocols.Sink, out protocols.Output) error {
 	c.traits |= isEOF
+	for len(rest) > 0 {
+		n, err := c.Decode(now, rest, sink, out)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		rest = rest[n:]
+	}
+	ev := protocols.Event{Kind: protocols.KindData, Stream: c.stream, End: true}
 	switch c.in {
 	case clientIdle:
 		c.close()
-		if len(rest) > 0 {
-			return responseErrors[ruleUnasked]
-		}
 	case clientHead:
 		return c.fail(ruleCutAnswer)
 	case clientBody:
@@ -236,13 +244,13 @@ func (c *client) DecodeEOF(_ time.Duration, rest []byte, sink protocols.Sink, _ 
 		}
 		c.body.kind = bodyNone
 		c.complete(0)
-		c.emit(sink, protocols.Event{Kind: protocols.KindData, Stream: c.stream, Data: rest, End: true})
+		c.emit(sink, ev)
 	case clientTunnel:
 		c.in = clientEnded
 		if c.out == clientDone {
 			c.phase = protocols.PhaseClosing
 		}
-		c.emit(sink, protocols.Event{Kind: protocols.KindData, Stream: c.stream, Data: rest, End: true})
+		c.emit(sink, ev)
 	case clientEnded:
 	}
 	return nil

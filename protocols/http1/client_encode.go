@@ -202,7 +202,7 @@ func checkRequestLine(h *protocols.Header) (target []byte, err error) {
 func beginRequest(h *protocols.Header, target []byte, set protocols.NameSet, out protocols.Output) []byte {
 	const around = 160 // the version, and the fields that the encoder adds
 	authority := h.Authority()
-	b := out.Reserve(h.RawLen() + h.Len() + len(target) + len(authority) + len(h.Upgrade()) + around)
+	b := out.Reserve(h.RawLen() + h.Len() + len(authority) + around)
 	b = append(b, h.MethodBytes()...)
 	b = append(b, ' ')
 	if len(target) == 0 {

@@ -247,3 +247,61 @@ func TestSlowHeadsAreNotReadAgainFromTheStart(t *testing.T) {
 		t.Errorf("progress %+v of %d bytes", p, len(head))
 	}
 }
+
+// An owner that has nowhere to put a body leaves it with the loop; a FIN behind it cuts nothing.
+func TestEOFBehindBytesThatWereNotOffered(t *testing.T) {
+	c := Protocol().Server(protocols.NewEnv(protocols.Limits{}))
+	var out protocoltest.Output
+	sink := protocoltest.Recorder{Then: func(*protocols.Event) protocols.Verdict { return protocols.Pause }}
+	input := []byte("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n")
+	n, err := c.Decode(0, input, &sink, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = c.DecodeEOF(0, input[n:], &sink, &out); err != nil {
+		t.Fatalf("a body that is there is called cut: %v", err)
+	}
+	for range 2 {
+		k, err := c.Decode(0, input[n:], &sink, &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += k
+	}
+	const want = `1 head POST / authority=a|  Host: a|1 data "abcd" end`
+	if got := strings.Join(sink.Take(), "|"); got != want || n != len(input) {
+		t.Errorf("events\n%s\nwant\n%s; %d bytes are left", got, want, len(input)-n)
+	}
+}
+
+// A client's end of input delivers what a paused sink had left.
+func TestClientEOFBehindAPause(t *testing.T) {
+	for answer, want := range map[string]string{
+		"Content-Length: 4\r\n\r\nabcd":                                     `1 data "abcd" end`,
+		"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n": `1 data "abcd" end`,
+		"X: y\r\n\r\nabcd": `1 data "abcd" end`,
+		"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n2\r\ncd\r\n0\r\n\r": `1 data "abcd"`,
+	} {
+		c := Protocol().Client(protocols.NewEnv(protocols.Limits{}))
+		var (
+			out protocoltest.Output
+			h   protocols.Header
+		)
+		sink := protocoltest.Recorder{Then: func(*protocols.Event) protocols.Verdict { return protocols.Pause }}
+		h.Reset()
+		h.SetMethod([]byte("GET"))
+		if _, err := c.Encode(0, &protocols.Event{Kind: protocols.KindHead, Header: &h, End: true}, &out); err != nil {
+			t.Fatal(err)
+		}
+		input := []byte("HTTP/1.1 200 OK\r\n" + answer)
+		n, err := c.Decode(0, input, &sink, &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sink.Take()
+		err = c.DecodeEOF(0, input[n:], &sink, &out)
+		if got := strings.Join(sink.Take(), "|"); got != want || (err == nil) != strings.HasSuffix(want, "end") {
+			t.Errorf("%q: events %s, want %s; error %v", answer, got, want, err)
+		}
+	}
+}

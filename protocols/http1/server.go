@@ -86,7 +86,7 @@ func (c *server) Decode(_ time.Duration, b []byte, sink protocols.Sink, _ protoc
 			verdict protocols.Verdict
 			r       rule
 		)
-		was, more := c.in, true
+		more := true
 		switch c.in {
 		case serverHead:
 			k, more, verdict, r = c.decodeHead(b[n:], sink)
@@ -109,8 +109,8 @@ func (c *server) Decode(_ time.Duration, b []byte, sink protocols.Sink, _ protoc
 		if r != ruleOK {
 			return n, c.fail(r)
 		}
-		if !more && was == serverHead && c.traits&isEOF != 0 {
-			return n, c.endOfHeads(len(b) - n)
+		if !more && c.traits&isEOF != 0 {
+			return n, c.endOfInput(len(b) - n)
 		}
 		if !more || verdict == protocols.Pause {
 			return n, nil
@@ -204,6 +204,9 @@ func (c *server) decodeBody(b []byte, sink protocols.Sink) (n int, more bool, v 
 	if r != ruleOK {
 		return n, false, v, r
 	}
+	if c.traits &^= isPartial; s == stepNeed && n < len(b) {
+		c.traits |= isPartial
+	}
 	if c.in == serverDiscard {
 		return n, c.discard(n, s), v, ruleOK
 	}
@@ -257,42 +260,42 @@ func (c *server) emit(sink protocols.Sink, ev protocols.Event) protocols.Verdict
 	return sink.Event(&c.env.Ev)
 }
 
-// DecodeEOF implements protocols.Codec. When rest may hold whole requests that wait for the end of an answer, or bytes
-// of a tunnel that waits for its 101, the owner calls Decode with it after that, as if there had been no EOF.
+// DecodeEOF implements protocols.Codec. When bytes are left that Decode has not been offered, or that wait for an answer
+// or for the owner, the end of input is judged behind them: the owner calls Decode with them when it would have done so
+// without the EOF.
 func (c *server) DecodeEOF(_ time.Duration, rest []byte, sink protocols.Sink, _ protocols.Output) error {
 	c.traits |= isEOF
+	if c.in == serverTunnel {
+		c.decodeTunnel(rest, sink)
+		return nil
+	}
+	if len(rest) > 0 && c.traits&isPartial == 0 {
+		return nil
+	}
 	switch c.in {
-	case serverHead:
-		return c.endOfHeads(len(rest))
-	case serverBody:
-		return c.fail(ruleCutBody)
-	case serverDiscard:
-		c.close(false)
+	case serverHead, serverBody, serverDiscard:
+		return c.endOfInput(len(rest))
 	case serverDone:
-		if len(rest) == 0 {
-			c.traits |= isLast
-		}
+		c.traits |= isLast
 	case serverHeld:
-		if len(rest) > 0 {
-			return nil
-		}
 		c.traits |= isLast
 		c.in = serverEnded
 		c.emit(sink, protocols.Event{Kind: protocols.KindData, Stream: c.stream, End: true})
-	case serverTunnel:
-		c.decodeTunnel(rest, sink)
-	case serverEnded:
+	case serverTunnel, serverEnded:
 	}
 	return nil
 }
 
-// endOfHeads is the end of input where a head may start; rest bytes of one are there.
-func (c *server) endOfHeads(rest int) error {
-	if rest == 0 || c.traits&isPartial == 0 {
-		c.close(false)
-		return nil
+// endOfInput is the end of input where Decode has done what it could and rest bytes are left.
+func (c *server) endOfInput(rest int) error {
+	switch {
+	case c.in == serverBody:
+		return c.fail(ruleCutBody)
+	case c.in == serverHead && rest > 0 && c.traits&isPartial != 0:
+		return c.fail(ruleCutHead)
 	}
-	return c.fail(ruleCutHead)
+	c.close(false)
+	return nil
 }
 
 // fail ends the inbound direction. If no answer has been started, the owner can encode one.

@@ -49,7 +49,7 @@ func (p *player) play(s *stepText, cuts []int) (outcome []string) {
 		if !p.failed {
 			err := p.codec.DecodeEOF(0, p.input, &p.sink, &p.out)
 			p.failed = err != nil
-			errs = append(errs, err)
+			errs = append(errs, err, p.decode())
 		}
 	case "encode":
 		n, err := p.encode(&s.event)
