@@ -1,6 +1,9 @@
 package loop
 
-import "unsafe"
+import (
+	"syscall"
+	"unsafe"
+)
 
 // phase is the life of a connection.
 //
@@ -47,8 +50,8 @@ type conn struct {
 	in       []byte // unconsumed input in a pooled buffer; nil when there is none
 	out      []byte // a pooled buffer with output from sent on; nil when there is none
 	sent     int
-	err      error // why it ends
-	broken   error // a write failed: what can still be read is delivered, then the connection ends
+	err      error         // why it ends
+	broken   syscall.Errno // a write failed: what can still be read is delivered, then the connection ends
 	local    *Addr
 	done     Releaser
 	deadline *deadline
@@ -188,7 +191,7 @@ func (c *conn) Resume() {
 		c.flags |= flagResumed
 		c.r.enlist(c)
 	}
-	if c.broken != nil {
+	if c.broken != 0 {
 		c.r.enlist(c)
 	}
 	if c.phase == phaseOpen && c.interest == InterestQuiet {
@@ -317,7 +320,7 @@ func (c *conn) serve() {
 			c.read()
 		}
 	}
-	if c.phase == phaseOpen && c.broken != nil {
+	if c.phase == phaseOpen && c.broken != 0 {
 		c.readLast()
 	}
 	if c.phase == phaseOpen {

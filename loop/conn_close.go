@@ -88,7 +88,7 @@ func (c *conn) Close(how CloseMode, err error) {
 	}
 	c.phase = phaseFlushing
 	c.dropInput()
-	if c.broken != nil {
+	if c.broken != 0 {
 		c.end(err)
 		return
 	}

@@ -59,7 +59,7 @@ func (c *conn) Write(b []byte) {
 
 // sending reports whether output is still accepted.
 func (c *conn) sending() bool {
-	return c.phase <= phaseOpen && c.broken == nil && c.flags&flagFIN == 0
+	return c.phase <= phaseOpen && c.broken == 0 && c.flags&flagFIN == 0
 }
 
 // wrote is called when output was added.

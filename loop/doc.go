@@ -13,6 +13,22 @@
 // pooled buffer. An idle connection owns no buffer. Output is copied into a pooled buffer and flushed when the callback
 // returns; a long Write goes straight to the kernel.
 //
+// # Rounds
+//
+// The poller delivers events in batches. What a callback leaves behind is done when it returns: output is flushed, ended
+// connections are told. What must let other sockets have their turn waits for a Round, which an edge-triggered eventfd
+// asks for: posted functions, unconsumed input after Resume, gathered output. A descriptor is closed two Rounds after its
+// connection, so that no event of a batch reaches a socket that got the same number.
+//
+// On the path of a keep-alive request the loop makes one read and one write for each side and no other system call; it
+// allocates nothing. (gnet's poller allocates a new list of events when a batch fills it, or half empties it: log2 of
+// the load's swing.)
+//
+// # Parts
+//
+// A Reactor is the whole of a Loop above the system calls. A System makes these: the kernel's (a Group runs one Reactor
+// on each), or looptest's simulation, so that tests of other packages run the shipped code.
+//
 // # Back-pressure
 //
 // Pause stops reading. Buffered tells how much output waits; Drained is called when it has fallen below the low-water

@@ -79,6 +79,9 @@ func (k *kernel) close() {
 // Now implements Poller.
 func (k *kernel) Now() time.Duration { return time.Since(k.epoch) }
 
+// Wall implements Poller. Rounding drops Go's monotonic reading, which would hide corrections of the clock.
+func (k *kernel) Wall() time.Time { return time.Now().Round(0) }
+
 // Wake implements Poller.
 func (k *kernel) Wake() { k.signal.raise() }
 

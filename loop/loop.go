@@ -10,14 +10,14 @@ import (
 type Loop interface {
 	// Index numbers the loops of a Group from zero.
 	Index() int
-	// Now is the loop's monotonic clock: the time since the process's epoch, refreshed every poll round and every
-	// 64 callbacks.
+	// Now is the loop's monotonic clock: the time since the process's epoch (never zero), read before every callback.
 	Now() time.Duration
 	// Wall is the wall-clock time at now.
 	Wall(now time.Duration) time.Time
 	// Arm makes t fire at the given time or at most Tick later, never earlier; a timer that is armed is moved. Moving
-	// it later, or to where it already lies, costs a store. Disarm stops it. A timer must not be freed while armed; a
-	// pooled owner may keep it armed and Arm it again.
+	// it later, or to where it already lies, costs a store. Disarm stops and unlinks it (a few ns): its owner may be
+	// freed or overwritten then, but not while the timer is armed. Where every request arms a timer, move one that
+	// stays armed rather than to Disarm it.
 	Arm(t *Timer, at time.Duration)
 	Disarm(t *Timer)
 	// Dial starts to connect. h.Opened or h.Closed (with ErrConnectTimeout or the system's error) follows, never from
@@ -28,7 +28,8 @@ type Loop interface {
 	Post(f func()) bool
 }
 
-// A Conn is one socket. All methods belong to its loop. It implements protocols.Output.
+// A Conn is one socket. All methods belong to its loop. It implements protocols.Output. After Closed its methods do
+// nothing: a Conn is never used for a second connection.
 type Conn interface {
 	// Reserve, Commit, Write and Buffered are the output; see protocols.Output.
 	Reserve(n int) []byte
@@ -100,7 +101,7 @@ type Handler interface {
 const (
 	HighWater    = 64 << 10 // output above it: producers should pause
 	LowWater     = 16 << 10 // output at or below it again: Drained
-	MaxUnread    = 64 << 10 // unconsumed input at which reading stops (raised by SetMaxUnread of Options)
+	MaxUnread    = 64 << 10 // unconsumed input at which reading stops (Options.MaxUnread changes it)
 	WriteThrough = 16 << 10 // a Write of this size or more is not copied first
 )
 

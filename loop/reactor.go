@@ -101,7 +101,7 @@ func (r *Reactor) Now() time.Duration { return r.now }
 // Wall implements Loop. The wall clock is read once a second, so that its corrections are followed.
 func (r *Reactor) Wall(now time.Duration) time.Time {
 	if r.wall.IsZero() || r.now-r.wallAt >= time.Second {
-		r.wall, r.wallAt = time.Now().Round(0), r.now
+		r.wall, r.wallAt = r.sys.Wall(), r.now
 	}
 	return r.wall.Add(now - r.wallAt)
 }
@@ -141,9 +141,9 @@ func (r *Reactor) Expire() {
 	r.begin()
 	r.alarmAt = 0
 	for t := r.wheel.pop(r.now); t != nil; t = r.wheel.pop(r.now) {
-		r.current = nil
 		t.owner.Expired(t, r.now)
 		r.settle()
+		r.begin()
 	}
 	r.setAlarm()
 	r.pulse.end(r.now)
@@ -238,14 +238,19 @@ func (r *Reactor) runPosts() {
 		f := r.tasks[r.taskNext]
 		r.tasks[r.taskNext] = nil
 		r.taskNext++
-		r.current = nil
+		r.begin()
 		f()
 		r.settle()
 	}
-	r.wake()
+	if r.taskNext < len(r.tasks) {
+		r.wake() // what is still in posts has asked for a Round of its own
+	}
 }
 
 func (r *Reactor) takePosts() bool {
+	if cap(r.tasks) > 16*postsPerRound {
+		r.tasks = nil // a flood is over
+	}
 	r.postMu.Lock()
 	r.tasks, r.posts = r.posts, r.tasks[:0]
 	r.postWoken = false
@@ -269,6 +274,7 @@ func (r *Reactor) serveReady() {
 	for i, c := range r.serving {
 		r.serving[i] = nil
 		c.flags &^= flagReady
+		r.begin()
 		r.current = c
 		c.serve()
 		r.settle()

@@ -36,6 +36,8 @@ type Sockets interface {
 type Poller interface {
 	// Now is the time since the process's epoch.
 	Now() time.Duration
+	// Wall is the wall-clock time.
+	Wall() time.Time
 	// Watch changes what is reported of fd from one interest to another.
 	Watch(fd int, from, to Interest) error
 	// Wake makes Round be called after the events that are being delivered now. Several calls may cause one Round.

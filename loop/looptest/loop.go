@@ -49,7 +49,7 @@ func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l 
 // WithMaxUnread sets how much unconsumed input stops reading.
 func WithMaxUnread(n int) Option { return func(o *options) { o.unread = n } }
 
-// New returns a loop whose clock stands at one second. When the test ends it is shut down, and the test fails if a
+// New returns a loop whose clock stands at one second, and whose Wall at 2026-01-02 03:04:05 UTC. When the test ends it is shut down, and the test fails if a
 // descriptor is left open.
 func New(t testing.TB, opts ...Option) *Loop {
 	t.Helper()
@@ -131,6 +131,14 @@ func (l *Loop) Clock() time.Duration { return l.sys.now }
 
 // Armed reports whether a timer is due at some time, and when the loop will wake for it.
 func (l *Loop) Armed() (at time.Duration, ok bool) { return l.sys.alarm, l.sys.alarm != 0 }
+
+// Calls returns how many system calls the loop would have made since the last call of Calls.
+func (l *Loop) Calls() Calls {
+	calls := l.sys.calls
+	calls.Wakes = int(l.sys.wakes.Swap(0))
+	l.sys.calls = Calls{}
+	return calls
+}
 
 // Reads limits every read of the loop to n bytes; 0 ends that.
 func (l *Loop) Reads(n int) { l.sys.reads = n }

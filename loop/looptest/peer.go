@@ -40,7 +40,10 @@ func (p *Peer) SendBytes(b []byte) {
 	if p.sock.closed || p.sock.state == broken || p.sock.fin || len(b) == 0 {
 		return
 	}
-	p.sock.in = append(p.sock.in, b...)
+	fresh := len(p.sock.in) == 0
+	if p.sock.in = append(p.sock.in, b...); fresh {
+		p.sock.inStore = p.sock.in
+	}
 	p.sock.changed = true
 }
 
@@ -167,3 +170,6 @@ func (p *Peer) deliver() (busy bool) {
 	}
 	return busy
 }
+
+// Discard is Take without the copy.
+func (p *Peer) Discard() { p.kept = p.kept[:0] }

@@ -16,6 +16,7 @@ type system struct {
 	now     time.Duration
 	alarm   time.Duration // 0 when none is set
 	woken   atomic.Bool
+	wakes   atomic.Int64
 	edge    bool
 	sockets []*socket // by descriptor; the lowest free one is used next, as the kernel does
 	reads   int
@@ -23,6 +24,7 @@ type system struct {
 	faults  Faults
 	rng     *rand.Rand
 	batch   []happening
+	calls   Calls
 }
 
 // happening is one event of a batch. As with epoll the batch is fixed before the first one is delivered.
@@ -30,6 +32,19 @@ type happening struct {
 	fd    int
 	ready loop.Ready
 }
+
+// Calls counts the system calls that the loop would have made.
+type Calls struct {
+	Reads   int // read
+	Empty   int // of these, those that found nothing (EAGAIN)
+	Writes  int // write and writev
+	Watches int // changes of what the poller reports (epoll_ctl)
+	Wakes   int // requests for a Round (a write to an eventfd)
+	Alarms  int // timer settings (timerfd_settime)
+}
+
+// epoch is the wall-clock time at which every test starts.
+var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 const (
 	firstFD = 3
@@ -97,11 +112,20 @@ func (s *system) socket(fd int) *socket {
 // Now implements loop.Poller.
 func (s *system) Now() time.Duration { return s.now }
 
+// Wall implements loop.Poller.
+func (s *system) Wall() time.Time { return epoch.Add(s.now - time.Second) }
+
 // Wake implements loop.Poller.
-func (s *system) Wake() { s.woken.Store(true) }
+func (s *system) Wake() {
+	s.woken.Store(true)
+	s.wakes.Add(1)
+}
 
 // Alarm implements loop.Poller.
-func (s *system) Alarm(at time.Duration) { s.alarm = max(at, 1) }
+func (s *system) Alarm(at time.Duration) {
+	s.calls.Alarms++
+	s.alarm = max(at, 1)
+}
 
 // EdgeTriggered implements loop.Poller.
 func (s *system) EdgeTriggered() bool { return s.edge }
@@ -112,6 +136,7 @@ func (s *system) Watch(fd int, from, to loop.Interest) error {
 	if k.interest != from {
 		panic(fmt.Sprintf("looptest: Watch(%d) from %d, but it is %d", fd, from, k.interest))
 	}
+	s.calls.Watches++
 	k.interest = to
 	if to == loop.InterestQuiet || s.edge && from == loop.InterestNone {
 		k.changed = true // what is ready already is reported once
@@ -144,10 +169,20 @@ func (s *system) Connect(o *loop.DialOptions) (fd int, done bool, err error) {
 }
 
 // Read implements loop.Sockets.
-func (s *system) Read(fd int, b []byte) (int, syscall.Errno) { return s.socket(fd).read(b) }
+func (s *system) Read(fd int, b []byte) (int, syscall.Errno) {
+	n, errno := s.socket(fd).read(b)
+	s.calls.Reads++
+	if errno == syscall.EAGAIN {
+		s.calls.Empty++
+	}
+	return n, errno
+}
 
 // Write implements loop.Sockets.
-func (s *system) Write(fd int, a, b []byte) (int, syscall.Errno) { return s.socket(fd).write(a, b) }
+func (s *system) Write(fd int, a, b []byte) (int, syscall.Errno) {
+	s.calls.Writes++
+	return s.socket(fd).write(a, b)
+}
 
 // ShutdownWrite implements loop.Sockets.
 func (s *system) ShutdownWrite(fd int) syscall.Errno {

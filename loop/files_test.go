@@ -31,7 +31,9 @@ func serveWithFewFiles() int {
 		fmt.Println(err)
 		return 1
 	}
-	if err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 40, Max: 40}); err != nil {
+	var limit syscall.Rlimit
+	limit.Cur, limit.Max = 40, 40
+	if err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		fmt.Println(err)
 		return 1
 	}
