@@ -1,8 +1,10 @@
 package loop
 
 const (
-	gatherFrom  = 4  // callbacks per flush from which waiting for the end of the round pays
-	gatherProbe = 16 // while it does not, every so many flushes wait, to measure again
+	gatherFrom = 4 // callbacks per flush from which waiting for the end of the round pays
+	// While it does not, one of gatherProbe to 2 x gatherProbe flushes waits, to measure again. The number changes, so
+	// that it does not always meet the same place in a round.
+	gatherProbe = 8
 )
 
 // gatherState decides whether the flushes of gathering connections wait for the end of the round. Waiting costs a system
@@ -11,7 +13,8 @@ type gatherState struct {
 	calls   uint64 // events delivered
 	since   uint64 // calls when the waiting flush was asked for
 	average int    // callbacks per flush, times 16
-	quiet   int    // flushes since the last measurement
+	quiet   int    // flushes until the next measurement
+	random  uint32
 	waiting bool
 }
 
@@ -19,11 +22,12 @@ type gatherState struct {
 func (g *gatherState) shouldWait() bool {
 	if !g.waiting {
 		if g.average < gatherFrom*16 {
-			if g.quiet++; g.quiet < gatherProbe {
+			if g.quiet--; g.quiet > 0 {
 				return false
 			}
+			g.random = g.random*1664525 + 1013904223
+			g.quiet = gatherProbe + int(g.random>>16)%gatherProbe
 		}
-		g.quiet = 0
 		g.waiting = true
 		g.since = g.calls
 	}

@@ -44,8 +44,8 @@ type Remote interface {
 	Broken() bool
 }
 
-// Contract checks that the loops of the worlds that make returns keep the promises of package loop.
-func Contract(t *testing.T, make func(t *testing.T) World) {
+// Contract checks that the loops of the worlds that build returns keep the promises of package loop.
+func Contract(t *testing.T, build func(t *testing.T) World) {
 	for _, part := range []struct {
 		name  string
 		tests []contractTest
@@ -58,7 +58,7 @@ func Contract(t *testing.T, make func(t *testing.T) World) {
 	} {
 		for _, test := range part.tests {
 			t.Run(part.name+"/"+test.name, func(t *testing.T) {
-				w := make(t)
+				w := build(t)
 				if _, splits := w.(interface{ Splits() }); splits && test.whole {
 					t.Skip("needs what is sent at once to arrive at once")
 				}
