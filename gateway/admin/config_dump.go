@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -100,14 +99,7 @@ func (a *api) configDump(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", " ")
-	if err := e.Encode(shown); err != nil {
+	if err := writeJSON(w, http.StatusOK, layout{indent: " ", line: true}, shown); err != nil {
 		a.Log.Error("the configuration can't be shown", "error", err)
-		failJSON(w, http.StatusInternalServerError, "internal error", "see the log")
-		return
 	}
-	writeJSON(w, http.StatusOK, b.Bytes())
 }

@@ -22,12 +22,7 @@ func (a *api) getLogLevel(w http.ResponseWriter, _ *http.Request) {
 	for path, level := range a.Logs.Levels() {
 		names[path] = logging.LevelName(level)
 	}
-	b, err := json.Marshal(names)
-	if err != nil { // strings always marshal
-		failJSON(w, http.StatusInternalServerError, "internal error", "")
-		return
-	}
-	writeJSON(w, http.StatusOK, b)
+	_ = writeJSON(w, http.StatusOK, layout{html: true}, names) // strings always render
 }
 
 func (a *api) updateLogLevel(w http.ResponseWriter, r *http.Request) {

@@ -76,16 +76,10 @@ func (rs *routes) list() string {
 	return "supported APIs:\n" + strings.Join(paths, "\n") + "\n"
 }
 
-func text(w http.ResponseWriter, status int, body string) {
+func text[B string | []byte](w http.ResponseWriter, status int, body B) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(body)) // the client is gone, or it is not
-}
-
-func writeJSON(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
 }
 
 // fail answers with one line that says what is wrong: JSON under /api/, text elsewhere.
@@ -99,14 +93,10 @@ func fail(w http.ResponseWriter, r *http.Request, status int, what string) {
 
 // failJSON answers {"error": what}, with what was expected when detail is not empty.
 func failJSON(w http.ResponseWriter, status int, what, detail string) {
-	b, err := json.Marshal(struct {
+	_ = writeJSON(w, status, layout{html: true, line: true}, struct { // two strings always render
 		Error  string `json:"error"`
 		Detail string `json:"detail,omitempty"`
 	}{what, detail})
-	if err != nil { // two strings always marshal
-		status, b = http.StatusInternalServerError, []byte(`{"error":"internal error"}`)
-	}
-	writeJSON(w, status, append(b, '\n'))
 }
 
 // quote makes text of a request safe to print.

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -9,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/valyala/bytebufferpool"
 
 	"sluice/gateway/telemetry/metrics"
 )
@@ -139,12 +140,7 @@ func (a *api) stats(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
-	b, err := json.MarshalIndent(out, "", "\t")
-	if err != nil { // strings always marshal
-		failJSON(w, http.StatusInternalServerError, "internal error", "")
-		return
-	}
-	writeJSON(w, http.StatusOK, b)
+	_ = writeJSON(w, http.StatusOK, layout{indent: "\t", html: true}, out) // strings always render
 }
 
 // only returns the values of one key.
@@ -163,9 +159,10 @@ func (s statistics) only(key string) statistics {
 // statsGlob shows the sums over all listeners.
 func (a *api) statsGlob(w http.ResponseWriter, _ *http.Request) {
 	all := a.gather()["downstream"][globalLabels]
-	var b strings.Builder
+	b := bytebufferpool.Get()
+	defer bytebufferpool.Put(b)
 	for _, key := range slices.Sorted(maps.Keys(all)) {
-		fmt.Fprintf(&b, "%s:%d\n", key, all[key])
+		fmt.Fprintf(b, "%s:%d\n", key, all[key])
 	}
-	text(w, http.StatusOK, b.String())
+	text(w, http.StatusOK, b.B)
 }

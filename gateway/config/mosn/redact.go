@@ -1,9 +1,11 @@
 package mosn
 
 import (
-	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
+
+	"github.com/valyala/bytebufferpool"
 )
 
 // Redacted stands where a secret was.
@@ -11,13 +13,14 @@ const Redacted = "***REDACTED***"
 
 // redacted writes the document as JSON, its keys in their order, its secrets replaced.
 func redacted(root *node) []byte {
-	var b bytes.Buffer
-	appendNode(&b, root, false)
-	return b.Bytes()
+	b := bytebufferpool.Get()
+	defer bytebufferpool.Put(b)
+	appendNode(b, root, false)
+	return slices.Clone(b.B) // it lives as long as the configuration: no room to spare
 }
 
 // appendNode writes n; secret says that every string and number in it is to be hidden.
-func appendNode(b *bytes.Buffer, n *node, secret bool) {
+func appendNode(b *bytebufferpool.ByteBuffer, n *node, secret bool) {
 	switch n.kind {
 	case kindNull:
 		b.WriteString("null")
@@ -59,13 +62,13 @@ func appendNode(b *bytes.Buffer, n *node, secret bool) {
 	}
 }
 
-func appendString(b *bytes.Buffer, s string) {
+func appendString(b *bytebufferpool.ByteBuffer, s string) {
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(s); err != nil {
 		panic("mosn: a string does not marshal: " + err.Error())
 	}
-	b.Truncate(b.Len() - 1) // the line break that Encode adds
+	b.B = b.B[:b.Len()-1] // the line break that Encode adds
 }
 
 // secretKey reports whether the value of key is nobody's business. private_key may be a path; MOSN hides that as well.

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/valyala/bytebufferpool"
 )
 
 // A textHandler writes one line for each record, in one Write:
@@ -22,8 +24,9 @@ type textHandler struct {
 func (h *textHandler) Enabled(context.Context, slog.Level) bool { return true }
 
 func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
-	b := make([]byte, 0, 256)
-	b = r.Time.AppendFormat(b, "2006-01-02 15:04:05.000")
+	line := bytebufferpool.Get()
+	defer bytebufferpool.Put(line)
+	b := r.Time.AppendFormat(line.B, "2006-01-02 15:04:05.000")
 	b = append(b, ' ')
 	name := LevelName(r.Level)
 	b = append(b, name...)
@@ -36,7 +39,8 @@ func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 		b = appendAttr(b, h.prefix, a)
 		return true
 	})
-	_, err := h.out.Write(append(b, '\n'))
+	line.B = append(b, '\n')
+	_, err := h.out.Write(line.B)
 	return err
 }
 
