@@ -1,11 +1,13 @@
 package main
 
 import (
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,6 +15,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"sluice/gateway/config"
+	"sluice/gateway/telemetry/accesslog"
+	"sluice/gateway/telemetry/logging"
+	"sluice/gateway/telemetry/metrics"
 )
 
 // TestDocumentedConfigurations loads every configuration that README.md and docs/ show. A block of JSON or YAML that
@@ -93,30 +98,86 @@ func visibleFlags(cmd *cobra.Command) []string {
 	return names
 }
 
-// TestDocumentedMetrics compares the page of the metrics with what the gateway declares.
+// declaredMetrics are the gateway's, by name.
+func declaredMetrics() map[string]metrics.Declaration {
+	r := metrics.NewRegistry()
+	metrics.NewSet(r)
+	logging.NewManager(logging.Options{}).RegisterMetrics(r)
+	accesslog.NewManager(slog.New(slog.DiscardHandler)).RegisterMetrics(r)
+	byName := map[string]metrics.Declaration{}
+	for _, d := range r.Declared() {
+		byName[d.Name] = d
+	}
+	return byName
+}
+
+// TestDocumentedMetrics compares the tables of docs/metrics.md with what the gateway declares, row by row.
 func TestDocumentedMetrics(t *testing.T) {
 	page, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := os.ReadFile("../../gateway/telemetry/metrics/set.go")
+	want, got := map[string]string{}, map[string]string{}
+	for name, d := range declaredMetrics() {
+		labels := ""
+		if len(d.Labels) > 0 {
+			labels = "`" + strings.Join(d.Labels, "` `") + "` "
+		}
+		want[name] = "| `" + name + "` | " + labels + "| " + d.Help + " |"
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(sluice_[a-z_]+)`.*$").FindAllSubmatch(page, -1) {
+		if _, twice := got[string(m[1])]; twice {
+			t.Errorf("docs/metrics.md lists %s twice", m[1])
+		}
+		got[string(m[1])] = string(m[0])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("docs/metrics.md (-declared +listed):\n%s", diff)
+	}
+}
+
+// TestNamedMetrics checks that every metric that any page names, as in a query, is there.
+func TestNamedMetrics(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	declared := map[string]bool{}
-	for _, m := range regexp.MustCompile(`\("(sluice_[a-z_]+)"`).FindAllSubmatch(source, -1) {
-		declared[string(m[1])] = true
+	known := declaredMetrics()
+	for _, page := range append(pages, "../../README.md", "../../ARCHITECTURE.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range regexp.MustCompile(`\bsluice_[a-z_]+`).FindAllString(string(text), -1) {
+			if _, ok := known[name]; ok {
+				continue
+			}
+			part := regexp.MustCompile(`_(bucket|sum|count)$`).FindString(name)
+			if d, ok := known[strings.TrimSuffix(name, part)]; part == "" || !ok || d.Kind != metrics.KindHistogram {
+				t.Errorf("%s names %s, which is no metric", page, name)
+			}
+		}
 	}
-	if len(declared) == 0 {
-		t.Fatal("no metric found: the pattern no longer fits set.go")
+}
+
+// TestServedMetrics asks a running gateway, which may count what the tables do not know of.
+func TestServedMetrics(t *testing.T) {
+	upstream := httptest.NewServer(demoHandler())
+	defer upstream.Close()
+	p := launch(t, "proxy", "--listen", "127.0.0.1:0", "--upstream", upstream.Listener.Addr().String(), "--admin", "127.0.0.1:0")
+	admin := p.until(`admin.*(127\.0\.0\.1:[1-9][0-9]*)`)
+	known := declaredMetrics()
+	served := regexp.MustCompile(`(?m)^# TYPE (sluice_[a-z_]+)`).FindAllStringSubmatch(get(t, "http://"+admin+"/metrics"), -1)
+	if len(served) == 0 {
+		t.Error("no metric of ours is served")
 	}
-	listed := map[string]bool{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(sluice_[a-z_]+)`").FindAllSubmatch(page, -1) {
-		listed[string(m[1])] = true
+	for _, m := range served {
+		if _, ok := known[m[1]]; !ok {
+			t.Errorf("%s is served and not documented", m[1])
+		}
 	}
-	if diff := cmp.Diff(declared, listed); diff != "" {
-		t.Errorf("docs/metrics.md (-declared +listed):\n%s", diff)
-	}
+	p.signal(syscall.SIGINT)
+	p.code()
 }
 
 // TestDocumentedAnswer checks that the answer that README.md shows is one of the demo upstream.
