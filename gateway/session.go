@@ -94,13 +94,18 @@ func (s *session) Received(c loop.Conn, b []byte) int {
 			break
 		}
 		if starts == maxStartsPerRead {
+			s.unread = len(b) - n
 			c.Resume()
-			break
+			return n
 		}
 	}
 	s.unread = len(b) - n
-	if s.stream == nil && s.phase != phaseClosing {
+	switch {
+	case s.phase == phaseClosing:
+	case s.stream == nil:
 		s.between(now)
+	case s.eof && s.phase == phaseTunnel:
+		s.endInput(nil)
 	}
 	return n
 }
@@ -108,7 +113,13 @@ func (s *session) Received(c loop.Conn, b []byte) int {
 // between settles the phase when no exchange is in progress.
 func (s *session) between(now time.Duration) {
 	switch {
+	case s.codec.Status().Linger:
+		// The rest of a request that was answered early is more than is read and dropped.
+		s.close(loop.CloseLingering, nil)
 	case s.eof:
+		if s.unread > 0 {
+			s.w.shard.Inc(s.l.counters.Failed[protocols.ReasonClientGone])
+		}
 		s.close(loop.CloseFlushed, nil)
 	case s.unread > 0 && s.phase == phaseIdle:
 		s.phase = phaseHead
@@ -159,27 +170,29 @@ func (s *session) ReadClosed(c loop.Conn, rest []byte) {
 	if s.phase == phaseClosing {
 		return
 	}
-	now := s.w.loop.Now()
 	s.eof = true
-	s.moved = now
+	s.moved = s.w.loop.Now()
 	st := s.stream
-	if st != nil && st.request == directionEnded && s.phase != phaseTunnel {
-		// The request is complete: its answer is still wanted (RFC 9112 section 9.6 lets a client half-close), but not
-		// for ever.
-		s.rearm(now)
-		return
-	}
-	if st == nil && len(rest) > 0 && s.unread > 0 {
-		// A partial head that will never be completed.
-		s.w.shard.Inc(s.l.counters.Failed[protocols.ReasonClientGone])
-	}
-	err := s.codec.DecodeEOF(now, rest, s, c)
-	switch st := s.stream; {
-	case s.phase == phaseClosing:
+	switch {
+	case st == nil && len(rest) > 0:
+		// There may be whole requests in front of the FIN. What Received can't use is a head that was cut.
+		c.Resume()
 	case st == nil:
 		s.close(loop.CloseFlushed, nil)
-	case err != nil:
-		st.gone()
+	case s.phase != phaseTunnel && (st.request == directionEnded || st.wantsTunnel()):
+		// The request is complete: its answer is still wanted (RFC 9112 section 9.6 lets a client half-close), but not
+		// for ever.
+		s.rearm(s.moved)
+	default:
+		s.endInput(rest)
+	}
+}
+
+// endInput tells the codec that nothing comes behind rest, in the middle of an exchange.
+func (s *session) endInput(rest []byte) {
+	err := s.codec.DecodeEOF(s.w.loop.Now(), rest, s, s.conn)
+	if err != nil && s.phase != phaseClosing && s.stream != nil {
+		s.stream.gone()
 		s.close(loop.CloseNow, err)
 	}
 }

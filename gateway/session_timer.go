@@ -19,6 +19,9 @@ func (s *session) deadline() time.Duration {
 	t := &s.l.timeouts
 	switch s.phase {
 	case phaseHead:
+		if s.w.draining != drainOff && s.unread == 0 {
+			return s.moved + drainIdle
+		}
 		return after(s.moved, t.Head)
 	case phaseIdle:
 		if s.w.draining != drainOff {
@@ -43,7 +46,7 @@ func (s *session) exchangeDeadline() time.Duration {
 		return s.moved + answerGrace
 	case st.answer == directionFull:
 		return after(s.moved, t.Progress)
-	case st.request == directionOpen && !st.holding():
+	case st.receiving():
 		return after(s.moved, t.Progress)
 	}
 	return after(s.moved, t.StreamIdle)
@@ -112,7 +115,7 @@ func (s *session) exchangeExpired() {
 	case st.answer == directionFull:
 		st.cut(protocols.ReasonSlowReader)
 		s.close(loop.CloseReset, nil)
-	case st.request == directionOpen && !st.holding():
+	case st.receiving():
 		st.fail(protocols.ReasonBodyTimeout)
 		if s.phase != phaseClosing {
 			s.close(loop.CloseLingering, nil)

@@ -99,6 +99,16 @@ func (st *stream) holding() bool {
 	return st.request != directionEnded && (st.state == upstreamWaiting || st.state == upstreamBackoff)
 }
 
+// wantsTunnel reports whether the request asks for a tunnel, by Upgrade or CONNECT. It has no body then.
+func (st *stream) wantsTunnel() bool {
+	return len(st.req.Upgrade()) > 0 || st.req.Method == protocols.MethodConnect
+}
+
+// receiving reports that the client owes a part of the request's body.
+func (st *stream) receiving() bool {
+	return st.request == directionOpen && !st.holding() && !st.wantsTunnel()
+}
+
 // start begins the exchange with the head of a request.
 func (st *stream) start(ev *protocols.Event) protocols.Verdict {
 	now := st.w.loop.Now()
@@ -269,8 +279,11 @@ func (st *stream) becomeTunnel() {
 	st.w.shard.Inc(s.l.counters.Tunnels)
 	st.request = directionOpen
 	s.rearm(st.w.loop.Now())
-	if s.unread > 0 || s.eof {
+	switch {
+	case s.unread > 0:
 		s.conn.Resume()
+	case s.eof:
+		s.endInput(nil)
 	}
 }
 
@@ -300,8 +313,8 @@ func (st *stream) maybeFinish() {
 		if st.s.phase == phaseTunnel {
 			return
 		}
-		if len(st.req.Upgrade()) > 0 {
-			// The upgrade was refused, and its request has no body: the exchange is complete.
+		if st.wantsTunnel() {
+			// The tunnel was refused, and its request has no body: the exchange is complete.
 			st.finish()
 			return
 		}

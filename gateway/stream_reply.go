@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"sluice/protocols"
@@ -22,28 +21,20 @@ func (st *stream) reply(status int) {
 		b = append(b, '\n')
 	}
 	st.w.scratch = b
-	st.resp.Reset()
-	st.replyWith(status, "text/plain; charset=utf-8", b)
+	st.resp.SetAnswer(status, "text/plain; charset=utf-8", int64(len(b)))
+	st.answerLocally(b)
 }
 
-// replyWith answers with body; st.resp may hold further fields. body is not kept.
-func (st *stream) replyWith(status int, contentType string, body []byte) {
+// answerLocally sends st.resp and body, which is not kept, and ends the exchange.
+func (st *stream) answerLocally(body []byte) {
 	now := st.w.loop.Now()
 	h := &st.resp
-	h.Status = status
-	h.ContentLength = int64(len(body))
-	var buf [64]byte
+	var buf [32]byte
 	h.Add("Date", st.w.loop.Wall(now).UTC().AppendFormat(buf[:0], http.TimeFormat))
-	if len(body) > 0 {
-		h.AddString("Content-Type", contentType)
-	}
-	bodiless := status == http.StatusNoContent || status == http.StatusNotModified
-	if !bodiless {
-		h.Add("Content-Length", strconv.AppendInt(buf[:0], int64(len(body)), 10))
-	}
-	st.status = status
+	st.status = h.Status
 	st.answered = now
-	empty := len(body) == 0 || bodiless || st.req.Method == protocols.MethodHead
+	empty := len(body) == 0 || h.Status == http.StatusNoContent || h.Status == http.StatusNotModified ||
+		st.req.Method == protocols.MethodHead
 	st.toClient = protocols.Event{Kind: protocols.KindHead, End: empty, Stream: st.id, Header: h}
 	_, err := st.s.codec.Encode(now, &st.toClient, st.s.conn)
 	if err == nil && !empty {
@@ -78,17 +69,21 @@ func (st *stream) refuse(r protocols.Reason, detail string) {
 func (st *stream) redirect() {
 	b := st.route.AppendLocation(st.w.scratch[:0], &st.req, "http")
 	st.w.scratch = b
-	st.resp.Reset()
+	st.resp.SetAnswer(st.route.RedirectCode(), "", 0)
 	st.resp.Add("Location", b)
 	st.editAnswerFields()
-	st.replyWith(st.route.RedirectCode(), "", nil)
+	st.answerLocally(nil)
 }
 
 // direct answers with what the configuration says.
 func (st *stream) direct() {
-	st.resp.Reset()
+	contentType := "text/plain; charset=utf-8"
+	if len(st.route.directBody) == 0 {
+		contentType = ""
+	}
+	st.resp.SetAnswer(st.route.Rule.Direct.Status, contentType, int64(len(st.route.directBody)))
 	st.editAnswerFields()
-	st.replyWith(st.route.Rule.Direct.Status, "text/plain; charset=utf-8", st.route.directBody)
+	st.answerLocally(st.route.directBody)
 }
 
 // since is the time from the start of the exchange to t; zero when t did not come.

@@ -52,8 +52,11 @@ func (st *stream) admit() {
 // forward sends the request to its route's cluster.
 func (st *stream) forward() {
 	w := st.w
-	if st.request == directionEnded {
+	switch {
+	case st.request == directionEnded:
 		st.armTimeout(st.requested)
+	case st.wantsTunnel():
+		st.armTimeout(st.started)
 	}
 	cluster := st.s.l.table.clusters[st.route.ClusterIndex(w.rng.Uint64())]
 	if cluster == nil {
@@ -79,6 +82,10 @@ func (st *stream) forward() {
 func (st *stream) editForEndpoint() {
 	if st.route.rewritesHost {
 		st.route.RewriteHost(&st.req, st.endpoint.Hostname)
+	}
+	if len(st.req.Authority()) == 0 && st.req.Proto == protocols.ProtocolHTTP1 {
+		// An HTTP/1.0 client need not name a host; what we send is HTTP/1.1, which must (RFC 9112 section 3.2).
+		st.req.SetAuthorityString(st.endpoint.Authority())
 	}
 }
 

@@ -43,7 +43,7 @@ func newWorker(g *Gateway, l loop.Loop) *worker {
 	for i := 0; i < len(seed); i += 8 {
 		binary.LittleEndian.PutUint64(seed[i:], rand.Uint64())
 	}
-	w := &worker{g: g, loop: l, log: g.log, rng: rand.NewChaCha8(seed)}
+	w := &worker{g: g, loop: l, log: g.log, rng: rand.NewChaCha8(seed), scratch: make([]byte, 0, 1024)}
 	w.shard = g.registry.NewShard(l.Post)
 	return w
 }

@@ -28,6 +28,17 @@ type Endpoint struct {
 // Connections is the number of connections to the endpoint, over all loops. It is safe on any goroutine.
 func (e *Endpoint) Connections() int { return int(e.conns.Load()) }
 
+// Authority is what a request that names no host is sent with.
+func (e *Endpoint) Authority() string {
+	switch {
+	case e.Addr.Path != "":
+		return "localhost"
+	case e.Hostname != "":
+		return e.Hostname
+	}
+	return e.Name
+}
+
 // takeConn counts one more connection, unless limit (0: none) forbids it.
 func (e *Endpoint) takeConn(limit int) bool {
 	if n := e.conns.Add(1); limit > 0 && n > int64(limit) {

@@ -7,7 +7,7 @@ import (
 )
 
 // Encode implements protocols.Codec. Stream may be zero for the exchange in progress. After Decode has refused a head,
-// one answer may be encoded though no stream was announced.
+// or while only a part of one has come, one answer may be encoded with Stream zero though no stream was announced.
 func (c *server) Encode(_ time.Duration, ev *protocols.Event, out protocols.Output) (int, error) {
 	switch ev.Kind {
 	case protocols.KindGoAway:
@@ -18,6 +18,9 @@ func (c *server) Encode(_ time.Duration, ev *protocols.Event, out protocols.Outp
 	case protocols.KindHead, protocols.KindData, protocols.KindTrailer, protocols.KindReset:
 	default:
 		return 0, errKind
+	}
+	if ev.Kind == protocols.KindHead && ev.Stream == 0 {
+		c.giveUp()
 	}
 	if c.out == serverIdle || ev.Stream != 0 && ev.Stream != c.stream {
 		return 0, errStream
@@ -36,6 +39,15 @@ func (c *server) Encode(_ time.Duration, ev *protocols.Event, out protocols.Outp
 		return c.encodeBody(ev, out)
 	}
 	return 0, err
+}
+
+// giveUp ends the wait for a head of which a part has come: what is encoded next answers it (408, when it took too long).
+func (c *server) giveUp() {
+	if c.out == serverIdle && c.in == serverHead && c.traits&isPartial != 0 {
+		c.nextStream()
+		c.out, c.in = serverAnswer, serverEnded
+		c.traits |= isLast
+	}
 }
 
 // goAway lets the next answer's head be the last. When the head of the answer in progress is out already, the client

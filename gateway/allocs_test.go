@@ -1,0 +1,50 @@
+//go:build !race
+
+package gateway
+
+import "testing"
+
+// TestWholePathAllocatesNothing sends 1 000 requests through everything: the loop, both codecs, the router, the pool,
+// the forwarded fields, the header edits, the counters and the access log.
+func TestWholePathAllocatesNothing(t *testing.T) {
+	r := newRig(t, `{"servers":[{"default_log_path":"stdout","processor":1,
+ "routers":[{"router_config_name":"r","virtual_hosts":[{"name":"v","domains":["*"],"routers":[{"match":{"prefix":"/"},
+   "route":{"cluster_name":"c","prefix_rewrite":"/api/","request_headers_to_add":[{"header":{"key":"x-a","value":"1"}}],
+            "response_headers_to_add":[{"header":{"key":"x-b","value":"2"}}]}}]}]}],
+ "listeners":[{"name":"l","address":"127.0.0.1:1","bind_port":true,"access_logs":[{"log_path":"/dev/null"}],
+  "filter_chains":[{"filters":[{"type":"proxy","config":{"downstream_protocol":"Http1","router_config_name":"r"}}]}]}]}],
+ "cluster_manager":{"clusters":[{"name":"c","type":"SIMPLE","lb_type":"LB_LEAST_REQUEST","hosts":[{"address":"10.0.0.1:80"}]}]}}`)
+	ups := r.upstream(nil)
+	client := r.connect()
+	request := []byte("POST /x?y=1 HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test\r\nAccept: */*\r\nCookie: a=b\r\nContent-Length: 5\r\n\r\nhello")
+	answer := []byte("HTTP/1.1 200 OK\r\nServer: test\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nworld")
+	exchange := func() {
+		client.SendBytes(request)
+		r.l.Run()
+		if len(*ups) != 1 || len((*ups)[0].Bytes()) == 0 {
+			t.Fatal("the upstream has not received the request")
+		}
+		(*ups)[0].Discard()
+		(*ups)[0].SendBytes(answer)
+		r.l.Run()
+		if len(client.Bytes()) == 0 {
+			t.Fatal("the client has not received the answer")
+		}
+		client.Discard()
+	}
+	for range 5000 {
+		exchange()
+	}
+	// The count is the process's: what another test left running may add to one run, but not to all of them.
+	least := 1.0
+	for i := 0; i < 10 && least > 0; i++ {
+		least = testing.AllocsPerRun(1, func() {
+			for range 1000 {
+				exchange()
+			}
+		})
+	}
+	if least != 0 {
+		t.Errorf("%v allocations per 1 000 requests, want 0", least)
+	}
+}
