@@ -106,8 +106,9 @@ func (p ProtocolID) String() string {
 		return "bolt"
 	case ProtocolTCP:
 		return "tcp"
+	default:
+		return "unknown"
 	}
-	return "unknown"
 }
 
 // Match is the answer of a detector.

@@ -305,7 +305,7 @@ func (h *Header) Upgrade() []byte { return h.bytes(h.proto) }
 
 func (h *Header) bytes(s span) []byte { return h.raw[s.off : s.off+s.len : s.off+s.len] }
 
-// SpanMethod, SpanPath, SpanScheme, SpanAuthority, SpanReason and SpanUpgrade are for decoders: they name spans of the
+// SpanMethod and SpanPath, SpanScheme, SpanAuthority, SpanReason, SpanUpgrade are for decoders: they name spans of the
 // lent bytes.
 func (h *Header) SpanMethod(off, n int) { h.method = span{uint32(off), uint32(n)} }
 
@@ -324,7 +324,7 @@ func (h *Header) SpanReason(off, n int) { h.reason = span{uint32(off), uint32(n)
 // SpanUpgrade is described at SpanMethod.
 func (h *Header) SpanUpgrade(off, n int) { h.proto = span{uint32(off), uint32(n)} }
 
-// SetMethod, SetPath, SetScheme, SetAuthority and SetUpgrade replace a part of the request. SetAuthority leaves the
+// SetMethod and SetPath, SetScheme, SetAuthority, SetUpgrade replace a part of the request. SetAuthority leaves the
 // host field to the HTTP/1 encoder, which writes it from Authority. b may be a slice of h itself.
 func (h *Header) SetMethod(b []byte) {
 	h.method = h.store(b)
