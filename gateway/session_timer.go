@@ -44,9 +44,7 @@ func (s *session) exchangeDeadline() time.Duration {
 	switch {
 	case s.eof && st.answer == directionWaiting:
 		return s.moved + answerGrace
-	case st.answer == directionFull:
-		return after(s.moved, t.Progress)
-	case st.receiving():
+	case st.answer == directionFull, st.request == directionFull, st.receiving():
 		return after(s.moved, t.Progress)
 	}
 	return after(s.moved, t.StreamIdle)
@@ -69,12 +67,7 @@ func (s *session) rearm(time.Duration) {
 
 // Expired implements loop.Expirer.
 func (s *session) Expired(_ *loop.Timer, now time.Duration) {
-	if n := s.conn.Buffered(); n < s.buffered {
-		s.moved = now // the client took bytes, though not enough for Drained
-		s.buffered = n
-	} else {
-		s.buffered = n
-	}
+	s.noticeProgress(now)
 	if d := s.deadline(); d > now {
 		s.rearm(now)
 		return
@@ -99,6 +92,22 @@ func (s *session) Expired(_ *loop.Timer, now time.Duration) {
 	}
 }
 
+// noticeProgress counts bytes that a receiver took, though not enough of them for Drained.
+func (s *session) noticeProgress(now time.Duration) {
+	n := s.conn.Buffered()
+	if n < s.buffered {
+		s.moved = now
+	}
+	s.buffered = n
+	if st := s.stream; st != nil && st.lease != nil {
+		n := st.lease.Buffered()
+		if n < st.buffered {
+			s.moved = now
+		}
+		st.buffered = n
+	}
+}
+
 // timeout closes a session that has nothing in progress.
 func (s *session) timeout(r protocols.Reason) {
 	s.w.shard.Inc(s.l.counters.Failed[r])
@@ -120,7 +129,7 @@ func (s *session) exchangeExpired() {
 		if s.phase != phaseClosing {
 			s.close(loop.CloseLingering, nil)
 		}
-	default:
+	default: // among others: the upstream takes no more of the request
 		st.fail(protocols.ReasonStreamIdle)
 	}
 }

@@ -86,6 +86,7 @@ type exchange struct {
 	bodyLimit            int64         // of the request; 0: none
 	received             int64         // request body bytes
 	sent                 int64         // answer body bytes
+	buffered             int           // what waited for the upstream when the session's timer last looked
 }
 
 // maxTries bounds how often one request is sent.
@@ -183,6 +184,8 @@ func (st *stream) requestEvent(ev *protocols.Event) protocols.Verdict {
 	case st.lease.Buffered() > loop.HighWater:
 		st.request = directionFull
 		st.s.conn.Pause()
+		st.buffered = st.lease.Buffered()
+		st.s.rearm(st.w.loop.Now())
 		return protocols.Pause
 	}
 	return protocols.More
@@ -328,6 +331,9 @@ func (st *stream) maybeFinish() {
 // finish ends the exchange and gives everything back. st must not be touched afterwards.
 func (st *stream) finish() {
 	s, lease := st.s, st.lease
+	if st.request == directionFull {
+		s.conn.Resume() // the rest is dropped, or the end of the connection
+	}
 	if st.state == upstreamLeased {
 		st.endTry(protocols.ReasonNone, st.status)
 		st.state, st.lease = upstreamNone, nil
