@@ -20,11 +20,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BUFFER = 256 << 10, HEAD = 8 << 10, BATCH = 256, BACKLOG = 4096, PATTERN = 1 << 20, LETTERS = 26 };
+#include "../common/program.h"
+
+enum { BUFFER = 256 << 10, HEAD = 8 << 10, BATCH = 256, PATTERN = 1 << 20, LETTERS = 26 };
 
 struct answer {
 	const char *path;
@@ -66,12 +67,6 @@ static int epoll_fd;
 static char buffer[BUFFER];
 static char pattern[PATTERN + LETTERS];
 static uint64_t served, body_bytes;
-
-static void die(const char *what)
-{
-	fprintf(stderr, "backend: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static void make_answers(void)
 {
@@ -311,29 +306,13 @@ static void accept_all(int listener)
 	}
 }
 
-static int listen_on(int port)
-{
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
-	if (fd < 0)
-		die("socket");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, BACKLOG) < 0)
-		die("listen");
-	return fd;
-}
-
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
 		fprintf(stderr, "usage: backend PORT\n");
 		return 2;
 	}
-	struct rlimit files;
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	raise_file_limit();
 	make_answers();
 	int listener = listen_on(atoi(argv[1]));
 	epoll_fd = epoll_create1(0);

@@ -19,11 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BUFFER = 64 << 10, BATCH = 256, BACKLOG = 4096 };
+#include "../common/program.h"
+
+enum { BUFFER = 64 << 10, BATCH = 256 };
 
 /* One connection. "rest" is what waits to be sent to it: taken from the peer by a read that it could not take whole. */
 struct side {
@@ -45,12 +46,6 @@ struct pair {
 static int epoll_fd;
 static struct pair *graveyard; /* closed in this batch: events for it may still follow, so it is freed after the batch */
 static char buffer[BUFFER];
-
-static void die(const char *what)
-{
-	fprintf(stderr, "forwarder: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static void set_interest(struct side *s, uint32_t interest)
 {
@@ -200,29 +195,13 @@ static void accept_all(int listener, const struct sockaddr_in *upstream)
 	}
 }
 
-static int listen_on(int port)
-{
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
-	if (fd < 0)
-		die("socket");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, BACKLOG) < 0)
-		die("listen");
-	return fd;
-}
-
 int main(int argc, char **argv)
 {
 	if (argc != 3) {
 		fprintf(stderr, "usage: forwarder LISTEN_PORT UPSTREAM_PORT\n");
 		return 2;
 	}
-	struct rlimit files;
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	raise_file_limit();
 	struct sockaddr_in upstream = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[2])),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int listener = listen_on(atoi(argv[1]));

@@ -38,6 +38,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/program.h"
 #include "histogram.h"
 #include "options.h"
 
@@ -84,12 +85,6 @@ static uint64_t now(void)
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * SECOND + t.tv_nsec;
-}
-
-static void die(const char *what)
-{
-	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-	exit(1);
 }
 
 static void make_request(void)
@@ -462,11 +457,7 @@ static void print_result(int alive)
 int main(int argc, char **argv)
 {
 	parse(argc, argv);
-	struct rlimit files;
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	raise_file_limit();
 	alarm((unsigned)(want.seconds + want.warmup) + 120); /* whatever happens, it ends */
 	prctl(PR_SET_TIMERSLACK, 1);			     /* the default of 50 us would make the open loop late */
 	make_request();

@@ -210,13 +210,21 @@ func (p *jsonParser) notAValue(word, what string) *syntaxError {
 	return p.fail("expected " + what + ", found " + quote(word) + "; a string needs double quotes")
 }
 
+// empty passes an opening bracket, and the closing one when nothing is between them.
+func (p *jsonParser) empty(closing byte) bool {
+	p.pos++
+	p.space()
+	if p.pos >= len(p.s) || p.s[p.pos] != closing {
+		return false
+	}
+	p.pos++
+	return true
+}
+
 // object reads the members of n, from its brace.
 func (p *jsonParser) object(n *node, open mark, depth int) *syntaxError {
 	n.kind = kindObject
-	p.pos++
-	p.space()
-	if p.pos < len(p.s) && p.s[p.pos] == '}' {
-		p.pos++
+	if p.empty('}') {
 		return nil
 	}
 	for {
@@ -280,10 +288,7 @@ func (p *jsonParser) notAKey() *syntaxError {
 // array reads the items of n, from its bracket.
 func (p *jsonParser) array(n *node, open mark, depth int) *syntaxError {
 	n.kind = kindArray
-	p.pos++
-	p.space()
-	if p.pos < len(p.s) && p.s[p.pos] == ']' {
-		p.pos++
+	if p.empty(']') {
 		return nil
 	}
 	for {
