@@ -56,22 +56,24 @@ func (st *stream) editForwarded() {
 		} else {
 			b = append(b, "unknown"...) // a unix socket
 		}
-		h.Set("X-Forwarded-For", b)
+		h.Put(protocols.NameXForwardedFor, b)
 	}
 	if !f.NoXFProto && !(trusted && h.Has(protocols.NameXForwardedProto)) {
-		h.SetString("X-Forwarded-Proto", "http")
+		h.PutString(protocols.NameXForwardedProto, "http")
 	}
 	if !f.NoXFHost && !(trusted && h.Has(protocols.NameXForwardedHost)) {
-		h.Set("X-Forwarded-Host", append(b[:0], h.Authority()...))
+		b = append(b[:0], h.Authority()...)
+		h.Put(protocols.NameXForwardedHost, b)
 	}
 	if !trusted && h.Has(protocols.NameForwarded) {
 		h.Del(protocols.NameForwarded)
 	}
 	if !f.NoRequestID && !(trusted && h.Has(protocols.NameXRequestID)) {
-		h.Set("X-Request-Id", st.w.appendRequestID(b[:0]))
+		b = st.w.appendRequestID(b[:0])
+		h.Put(protocols.NameXRequestID, b)
 	}
 	if !f.NoVia {
-		h.AddString("Via", f.via(h))
+		protocols.AddTo(h, protocols.NameVia, f.via(h))
 	}
 	st.w.scratch = b[:0]
 }

@@ -30,7 +30,7 @@ func (st *stream) answerLocally(body []byte) {
 	now := st.w.loop.Now()
 	h := &st.resp
 	var buf [32]byte
-	h.Add("Date", st.w.loop.Wall(now).UTC().AppendFormat(buf[:0], http.TimeFormat))
+	protocols.AddTo(h, protocols.NameDate, st.w.loop.Wall(now).UTC().AppendFormat(buf[:0], http.TimeFormat))
 	st.status = h.Status
 	st.answered = now
 	empty := len(body) == 0 || h.Status == http.StatusNoContent || h.Status == http.StatusNotModified ||

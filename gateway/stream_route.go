@@ -95,7 +95,7 @@ func (st *stream) editAnswer() {
 		return
 	}
 	if f := &st.s.l.forwarded; !f.NoVia {
-		st.resp.AddString("Via", f.via(&st.resp))
+		protocols.AddTo(&st.resp, protocols.NameVia, f.via(&st.resp))
 	}
 	st.editAnswerFields()
 }

@@ -24,7 +24,7 @@ type worker struct {
 	log      *slog.Logger
 	shard    *metrics.Shard
 	draining drainState
-	rng      *rand.ChaCha8
+	rng      *rand.PCG // for choices and names, not for secrets
 
 	streams  *stream // free list
 	active   int     // streams in progress
@@ -39,11 +39,7 @@ type worker struct {
 }
 
 func newWorker(g *Gateway, l loop.Loop) *worker {
-	var seed [32]byte
-	for i := 0; i < len(seed); i += 8 {
-		binary.LittleEndian.PutUint64(seed[i:], rand.Uint64())
-	}
-	w := &worker{g: g, loop: l, log: g.log, rng: rand.NewChaCha8(seed), scratch: make([]byte, 0, 1024)}
+	w := &worker{g: g, loop: l, log: g.log, rng: rand.NewPCG(rand.Uint64(), rand.Uint64()), scratch: make([]byte, 0, 1024)}
 	w.shard = g.registry.NewShard(l.Post)
 	return w
 }

@@ -77,6 +77,30 @@ func (id NameID) String() string {
 	return names[id]
 }
 
+// Canonical is the name as HTTP/1 senders usually write it: "X-Request-Id"; empty for NameOther.
+func (id NameID) Canonical() string {
+	if id >= numNames {
+		return ""
+	}
+	return canonicalNames[id]
+}
+
+var canonicalNames = buildCanonicalNames()
+
+func buildCanonicalNames() (t [numNames]string) {
+	for id, name := range names {
+		b := []byte(name)
+		for i := range b {
+			if i == 0 || b[i-1] == '-' {
+				b[i] &^= 0x20 // the first bytes of all parts are letters
+			}
+		}
+		t[id] = string(b)
+	}
+	t[NameTE], t[NameETag], t[NameWWWAuthenticate], t[NameHTTP2Settings] = "TE", "ETag", "WWW-Authenticate", "HTTP2-Settings"
+	return t
+}
+
 // A NameSet is a set of well-known names: bit id stands for the name id.
 type NameSet uint64
 
@@ -117,7 +141,9 @@ func LookupName(name []byte) NameID {
 	if len(name) == 0 {
 		return NameOther
 	}
-	if id := nameTable[nameHash(name)]; id != NameOther && EqualFold(name, names[id]) {
+	id := nameTable[nameHash(name)]
+	// Nearly every sender writes one of two forms, and comparing whole strings is the fastest way to see it.
+	if string(name) == canonicalNames[id] || string(name) == names[id] || id != NameOther && EqualFold(name, names[id]) {
 		return id
 	}
 	return NameOther
@@ -128,7 +154,8 @@ func LookupNameString(name string) NameID {
 	if len(name) == 0 {
 		return NameOther
 	}
-	if id := nameTable[nameHash(name)]; id != NameOther && equalFold(name, names[id]) {
+	id := nameTable[nameHash(name)]
+	if name == canonicalNames[id] || name == names[id] || id != NameOther && equalFold(name, names[id]) {
 		return id
 	}
 	return NameOther

@@ -14,6 +14,11 @@ func TestNamesAreFoundInAnyCaseAndShareNoSlot(t *testing.T) {
 			}
 		}
 	}
+	for id, want := range map[NameID]string{NameTE: "TE", NameXRequestID: "X-Request-Id", NameHost: "Host", NameGRPCStatus: "Grpc-Status"} {
+		if got := id.Canonical(); got != want {
+			t.Errorf("%q is written %q, want %q", id, got, want)
+		}
+	}
 	for _, s := range []string{"", "x", "hosts", "hos", "h\x0fst", "content\rlength", "CONTENT_LENGTH", "connectioN\x00"} {
 		if got := LookupName([]byte(s)); got != NameOther {
 			t.Errorf("LookupName(%q) = %q, want none", s, got)
