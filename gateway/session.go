@@ -77,7 +77,9 @@ func (s *session) Received(c loop.Conn, b []byte) int {
 		return 0
 	}
 	now := s.w.loop.Now()
-	s.moved = now
+	if s.phase != phaseHead {
+		s.moved = now // a head has its time as a whole: trickling it does not help
+	}
 	n := 0
 	for starts := 0; ; starts++ {
 		used, err := s.codec.Decode(now, b[n:], s, c)

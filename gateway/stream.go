@@ -80,6 +80,7 @@ type exchange struct {
 
 	tryStarted           time.Duration // the last try got its connection
 	tryReceived, trySent uint64        // bytes that its connection had carried by then
+	deadline             time.Duration // of the route's timeout; 0 while there is none
 	started              time.Duration // the head arrived
 	requested            time.Duration // the request was complete
 	answered             time.Duration // the answer's final head arrived
@@ -146,7 +147,8 @@ func (st *stream) endRequest(now time.Duration) {
 
 func (st *stream) armTimeout(now time.Duration) {
 	if t := st.route.timeout; t > 0 {
-		st.w.loop.Arm(&st.timer, now+t)
+		st.deadline = now + t
+		st.w.loop.Arm(&st.timer, st.deadline)
 	}
 }
 
@@ -276,7 +278,7 @@ func (st *stream) answerEvent(ev protocols.Event) protocols.Verdict {
 // becomeTunnel follows the codecs into passing bytes unframed.
 func (st *stream) becomeTunnel() {
 	s := st.s
-	st.w.loop.Disarm(&st.timer)
+	st.deadline = 0
 	st.w.loop.Disarm(&st.tryTimer)
 	s.phase = phaseTunnel
 	st.w.shard.Inc(s.l.counters.Tunnels)
@@ -363,7 +365,14 @@ func (st *stream) dropUpstream(r protocols.Reason) {
 		st.state = upstreamNone
 	case upstreamNone:
 	}
-	st.w.loop.Disarm(&st.tryTimer)
+	st.stopTry()
+}
+
+// stopTry ends the per-try timeout.
+func (st *stream) stopTry() {
+	if st.tryTimer.Armed() {
+		st.w.loop.Disarm(&st.tryTimer)
+	}
 }
 
 // gone ends the exchange because the client has gone.
@@ -406,10 +415,11 @@ func (st *stream) cut(r protocols.Reason) {
 }
 
 // Expired implements loop.Expirer.
-func (st *stream) Expired(t *loop.Timer, _ time.Duration) {
+func (st *stream) Expired(t *loop.Timer, now time.Duration) {
 	switch {
 	case t == &st.timer:
-		if st.route.headTimeout && st.answer != directionWaiting {
+		// The timer is not disarmed when an exchange ends, only moved by the next: it may have been armed for another.
+		if st.deadline == 0 || now < st.deadline || st.route.headTimeout && st.answer != directionWaiting {
 			return
 		}
 		st.fail(protocols.ReasonRequestTimeout)

@@ -260,6 +260,16 @@ func TestTimeoutsOfAClient(t *testing.T) {
 	}
 
 	client = r.connect()
+	for _, c := range "GET /a-head-that-trickles" {
+		client.Send(string(c))
+		r.l.Run()
+		r.l.Advance(2 * time.Second)
+	}
+	if got := client.Take(); !strings.Contains(got, "head_timeout: ") {
+		t.Errorf("a head that trickles got %q", got)
+	}
+
+	client = r.connect()
 	client.Send(get)
 	r.l.Run()
 	r.want(client, ok)

@@ -63,8 +63,7 @@ func (w *worker) newStream(s *session) *stream {
 // freeStream puts st back; nothing refers to it any more.
 func (w *worker) freeStream(st *stream) {
 	w.active--
-	w.loop.Disarm(&st.timer)
-	w.loop.Disarm(&st.tryTimer)
+	st.stopTry()
 	st.exchange = exchange{}
 	st.replay = st.replay[:0]
 	st.toClient, st.toServer = protocols.Event{}, protocols.Event{}

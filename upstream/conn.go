@@ -11,6 +11,9 @@ import (
 // defaultIdle is how long a connection may lie in a pool: less than the 5 s after which common servers close theirs.
 const defaultIdle = 4 * time.Second
 
+// never is a time beyond the life of a process.
+const never = time.Duration(1<<63 - 1)
+
 // connState is the life of a pooled connection.
 //
 //	dialling ──Opened──> leased or idle
@@ -40,6 +43,7 @@ type conn struct {
 	exchange Exchange // whose answer is awaited; nil unless leased
 	timer    loop.Timer
 	idleFor  time.Duration
+	idleEnd  time.Duration // when an idle connection has been idle for long enough
 	state    connState
 	decoding bool // inside Decode, where a release must wait for what Decode says of the bytes that follow
 	reused   bool
@@ -65,7 +69,6 @@ func (c *conn) single() bool {
 
 // lend gives the connection to x.
 func (c *conn) lend(x Exchange) *Lease {
-	c.host.local.loop.Disarm(&c.timer)
 	c.state = connLeased
 	c.exchange = x
 	c.answered = false
@@ -83,8 +86,12 @@ func (c *conn) becomeIdle() {
 		}
 	}
 	if idle >= 0 {
+		// The timer stays armed while the connection is used: moving it costs a store.
 		l := c.host.local.loop
-		l.Arm(&c.timer, l.Now()+idle)
+		c.idleEnd = l.Now() + idle
+		l.Arm(&c.timer, c.idleEnd)
+	} else {
+		c.idleEnd = never
 	}
 }
 
@@ -280,8 +287,8 @@ func (c *conn) dialFailed(err error) {
 }
 
 // Expired implements loop.Expirer: the connection was idle for long enough.
-func (c *conn) Expired(*loop.Timer, time.Duration) {
-	if c.state == connIdle {
+func (c *conn) Expired(_ *loop.Timer, now time.Duration) {
+	if c.state == connIdle && now >= c.idleEnd {
 		c.close(nil)
 	}
 }
