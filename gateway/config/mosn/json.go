@@ -18,7 +18,10 @@ func parseJSON(src *source) (*node, error) {
 	if p.pos == len(p.s) {
 		return nil, p.fail("the file is empty; expected an object: { ... }")
 	}
-	n, e := p.value("a value", 0)
+	if p.otherLanguage() {
+		return nil, p.fail("expected an object: { ... }, found " + p.here() + "; a file that is YAML needs a name that ends in .yaml or .yml")
+	}
+	n, e := p.value("an object: { ... }", 0)
 	if e != nil {
 		return nil, e
 	}
@@ -132,15 +135,6 @@ func (p *jsonParser) word() string {
 	return p.s[p.pos:end]
 }
 
-// comment recognises what people write who think that JSON has comments.
-func (p *jsonParser) comment() *syntaxError {
-	rest := p.s[p.pos:]
-	if strings.HasPrefix(rest, "//") || strings.HasPrefix(rest, "/*") || strings.HasPrefix(rest, "#") {
-		return p.fail("JSON has no comments; remove it, or write the file as YAML (.yaml)")
-	}
-	return nil
-}
-
 // value reads one value; what says what is expected there.
 func (p *jsonParser) value(what string, depth int) (*node, *syntaxError) {
 	m := p.mark()
@@ -187,27 +181,6 @@ func (p *jsonParser) literal(n *node, what string) *syntaxError {
 	}
 	p.pos += len(word)
 	return nil
-}
-
-// notAValue explains what stands where a value belongs.
-func (p *jsonParser) notAValue(word, what string) *syntaxError {
-	if e := p.comment(); e != nil {
-		return e
-	}
-	switch c := p.s[p.pos]; {
-	case c == '\'':
-		return p.fail("strings are written in double quotes in JSON, not in single ones")
-	case word == "":
-		return p.fail("expected " + what + ", found " + p.here())
-	case c == '+' || c == '.':
-		return p.fail("expected " + what + ", found " + quote(word) + "; a number starts with a digit or '-' in JSON")
-	}
-	for _, w := range []string{"true", "false", "null"} {
-		if strings.EqualFold(w, word) {
-			return p.fail("expected " + what + ", found " + quote(word) + "; did you mean " + w + "?")
-		}
-	}
-	return p.fail("expected " + what + ", found " + quote(word) + "; a string needs double quotes")
 }
 
 // empty passes an opening bracket, and the closing one when nothing is between them.
@@ -267,22 +240,6 @@ func (p *jsonParser) member(n *node, open mark, depth int) (member, *syntaxError
 	}
 	v.parent, v.key = n, key
 	return member{key: key, line: at.line, col: at.col, value: v}, nil
-}
-
-// notAKey explains what stands where a key belongs.
-func (p *jsonParser) notAKey() *syntaxError {
-	if e := p.comment(); e != nil {
-		return e
-	}
-	switch word := p.word(); {
-	case p.s[p.pos] == ',':
-		return p.fail("two commas in a row; remove one")
-	case p.s[p.pos] == '\'':
-		return p.fail("keys are written in double quotes in JSON, not in single ones")
-	case word != "":
-		return p.fail(fmt.Sprintf("the key %s needs double quotes", quote(word)))
-	}
-	return p.fail("expected a key in double quotes, found " + p.here())
 }
 
 // array reads the items of n, from its bracket.

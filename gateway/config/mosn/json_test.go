@@ -47,6 +47,10 @@ func TestJSONSyntax(t *testing.T) {
 		{`{}}`, `1:3: an unmatched '}': the document has ended at 1:3`},
 		{`{} {}`, `1:4: unexpected '{': the document has ended at 1:3`},
 		{`{"ä": "ö" 1}`, `1:11: expected ',' or '}' after the value of "ä", found "1"`},
+		{"servers:\n- listeners: []\n", `1:1: expected an object: { ... }, found "servers"; a file that is YAML needs a name that ends in .yaml or .yml`},
+		{"--- \n{}", `1:1: expected an object: { ... }, found "---"; a file that is YAML needs a name that ends in .yaml or .yml`},
+		{"True", `1:1: expected an object: { ... }, found "True"; did you mean true?`},
+		{"?", `1:1: expected an object: { ... }, found '?'`},
 		{strings.Repeat("[", maxDepth+1), `1:129: nested deeper than 128 levels`},
 	} {
 		_, err := parseJSON(&source{file: "c.json", text: tc.doc})

@@ -154,11 +154,32 @@ func yamlMistake(err error) error {
 	if !errors.As(err, &e) {
 		return &syntaxError{line: 1, col: 1, message: err.Error()}
 	}
-	out := &syntaxError{line: 1, col: 1, message: e.GetMessage()}
-	if t := e.GetToken(); t != nil && t.Position != nil {
+	t := e.GetToken()
+	out := &syntaxError{line: 1, col: 1, message: e.GetMessage() + yamlHint(e.GetMessage(), t)}
+	if t != nil && t.Position != nil {
 		out.line, out.col = max(t.Position.Line, 1), max(t.Position.Column, 1)
 	}
 	return out
+}
+
+// yamlHint says what people mostly have done who get that message of the parser: it speaks of grammar.
+func yamlHint(message string, t *token.Token) string {
+	alias := func(t *token.Token) bool { return t != nil && t.Type == token.AliasType }
+	switch {
+	case alias(t) || t != nil && alias(t.Prev):
+		return "; an unquoted * names an anchor: write \"*\" in quotes"
+	case strings.Contains(message, "\t") || strings.Contains(message, "tab character"):
+		return "; YAML is indented with spaces, not with tabs"
+	case strings.HasPrefix(message, "unexpected key name"):
+		return "; a key needs a colon and a space behind it, as in name: value"
+	case strings.HasPrefix(message, "block sequence entries"):
+		return "; a list starts on the line below its key"
+	case strings.Contains(message, "not allowed in this context"), strings.HasPrefix(message, "non-map value"):
+		return "; is it indented as far as its neighbours?"
+	case strings.HasSuffix(message, "is a reserved character"):
+		return "; put the value in quotes"
+	}
+	return ""
 }
 
 func syntaxAt(n ast.Node, message string) *syntaxError {

@@ -1,4 +1,4 @@
-package mosn
+package config
 
 import "testing"
 
@@ -8,8 +8,8 @@ func TestNearest(t *testing.T) {
 		"adress": "address", "Adress": "address", "accesslogs": "access_logs", "nmae": "name", "bindport": "bind_port",
 		"port": "", "x": "", "": "", "filter_chains": "",
 	} {
-		if got := nearest(s, keys); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", s, got, want)
+		if got := Nearest(s, keys); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", s, got, want)
 		}
 	}
 }
