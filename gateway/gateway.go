@@ -176,7 +176,7 @@ func (g *Gateway) bind(l *listener) error {
 	}
 	socket, err := g.group.Listen(loop.ListenOptions{Name: l.cfg.Name, Addr: l.cfg.Address, MaxConns: max(l.maxConns(), 0)}, l)
 	if err != nil {
-		return fmt.Errorf("listener %q can't listen on %s: %w", l.cfg.Name, l.cfg.Address, err)
+		return err // it names the listener and the address
 	}
 	l.socket = socket
 	if why := l.cfg.Unserved; why != "" {

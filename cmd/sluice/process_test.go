@@ -280,8 +280,8 @@ func TestTakenAddress(t *testing.T) {
 		t.Errorf("exit code %d, want 1", code)
 	}
 	for _, want := range []string{address, "in use"} {
-		if !strings.Contains(p.text(), want) {
-			t.Errorf("%q is missing from\n%s", want, p.text())
+		if strings.Count(p.text(), want) != 1 {
+			t.Errorf("%q is not there once in\n%s", want, p.text())
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -51,7 +52,13 @@ func newServer(routes *routes, log *slog.Logger) *Server {
 func Listen(what string, addr netip.AddrPort) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr.String())
 	if err != nil {
-		return nil, fmt.Errorf("%s server can't listen on %s: %w", what, addr, err)
+		if wrapped, ok := errors.AsType[*net.OpError](err); ok {
+			err = wrapped.Err // the address is named already
+		}
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = fmt.Errorf("%w: another process has it; stop that or choose another address", err)
+		}
+		return nil, fmt.Errorf("%s server: listen on %s: %w", what, addr, err)
 	}
 	return l, nil
 }

@@ -111,7 +111,7 @@ func TestATakenAddressIsAnError(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	addr := netip.MustParseAddrPort(l.Addr().String())
-	if _, err := Listen("admin", addr); err == nil || !strings.Contains(err.Error(), addr.String()) ||
+	if _, err := Listen("admin", addr); err == nil || strings.Count(err.Error(), addr.String()) != 1 || !strings.Contains(err.Error(), "choose another") ||
 		!strings.Contains(err.Error(), "admin") {
 		t.Errorf("Listen on a taken address: %v", err)
 	}

@@ -1,8 +1,10 @@
 package logfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,6 +70,9 @@ func (s Streams) open(path string) (*output, error) {
 	// Without O_NONBLOCK opening a named pipe would wait for a reader.
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
+		if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
+			err = wrapped.Err // the path is named already
+		}
 		return nil, fmt.Errorf("log %s: can't open it: %w", path, err)
 	}
 	return &output{Writer: f, file: f}, nil
