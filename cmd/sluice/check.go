@@ -46,7 +46,11 @@ func (a *app) check(file string, strict bool) error {
 	if err := config.Format(a.stderr, problems); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s: ok: %s, %s, %s\n", file,
+	verdict := "ok"
+	if n := severe(problems, config.Warning); n > 0 {
+		verdict += ", with " + count(n, "warning")
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s: %s: %s, %s, %s\n", file, verdict,
 		count(len(cfg.Listeners), "listener"), count(len(cfg.Routers), "router"), count(len(cfg.Clusters), "cluster"))
 	return err
 }

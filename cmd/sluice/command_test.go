@@ -58,9 +58,14 @@ func TestUsage(t *testing.T) {
 	b.expect(t, exitUsage, []string{"strat"}, `did you mean "start"?`)
 	b.expect(t, exitUsage, []string{"nothing-like-it"}, "sluice --help")
 	b.expect(t, exitUsage, []string{"start", "word"}, "takes no argument")
-	b.expect(t, exitUsage, []string{"start", "--confg", "x"}, "unknown flag", "`sluice start --help`")
-	b.expect(t, exitUsage, []string{"start", "--log-level", "loud"}, "unknown level")
+	b.expect(t, exitUsage, []string{"start", writeFile(t, "c.json", "{}")}, "`sluice start -c ", "c.json`")
+	b.expect(t, exitUsage, []string{"start", "--confg", "x"}, "unknown flag", "did you mean --config?", "`sluice start --help`")
+	b.expect(t, exitUsage, []string{"start", "--nothing-like-it", "x"}, "unknown flag", "`sluice start --help`")
+	b.expect(t, exitUsage, []string{"start", "--log-level", "loud"}, "--log-level: unknown level \"loud\"; known are")
 	b.expect(t, exitUsage, []string{"start", "--drain-time-s", "-1"}, "--drain-time-s")
+	b.expect(t, exitUsage, []string{"start", "--drain-time-s", "1m"}, `--drain-time-s: expected a whole number, not "1m"`)
+	b.expect(t, exitUsage, []string{"start", "--strict=maybe"}, `--strict: expected true or false, not "maybe"`)
+	b.expect(t, exitUsage, []string{"proxy", "--drain-time", "30"}, `--drain-time: expected a time such as 30s or 5m, not "30"`)
 	b.expect(t, exitUsage, []string{"check"}, "which file")
 	b.expect(t, exitUsage, []string{"stop", "--pid", "1", "-c", "x"}, "give one")
 	b.expect(t, exitUsage, []string{"stop", "--pid", "-1"}, "not the number of a process")
@@ -117,7 +122,7 @@ func TestStartFromEnvironment(t *testing.T) {
 		t.Errorf("level %v, want off", l)
 	}
 	b.env["LOG_LEVEL"] = "loud"
-	b.expect(t, exitUsage, []string{"start"}, "loud")
+	b.expect(t, exitUsage, []string{"start"}, `environment variable LOG_LEVEL, as --log-level: unknown level "loud"`)
 }
 
 func TestDrainTime(t *testing.T) {
@@ -180,10 +185,11 @@ func TestSecondInstance(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	b := newBench(t)
+	b.env["LOG_LEVEL"] = "debug"
 	good := writeFile(t, "good.json", fmt.Sprintf(small, ""))
 	b.expect(t, exitOK, []string{"check", "-c", good}, "ok: 1 listener, 1 router, 1 cluster")
 	unknown := writeFile(t, "unknown.json", fmt.Sprintf(small, `"future_key":1,`))
-	b.expect(t, exitOK, []string{"check", "-c", unknown}, "unknown.json:1:", "warning", "future_key", "ok:")
+	b.expect(t, exitOK, []string{"check", "-c", unknown}, "unknown.json:1:", "warning", "future_key", "ok, with 1 warning: 1 listener")
 	b.expect(t, exitFailed, []string{"check", "--strict", "-c", unknown}, "error", "future_key", "cannot be served")
 	two := strings.NewReplacer(`"cluster_name":"c"`, `"cluster_name":"d"`, `127.0.0.1:9`, `nowhere`).Replace(fmt.Sprintf(small, ""))
 	b.expect(t, exitFailed, []string{"check", "-c", writeFile(t, "two.json", two)}, "two.json:3:", "two.json:6:", "2 mistakes")
@@ -191,6 +197,7 @@ func TestCheck(t *testing.T) {
 
 func TestStop(t *testing.T) {
 	b := newBench(t)
+	b.env["LOG_LEVEL"] = "debug" // start's: nothing to stop and check
 	file := writeFile(t, "c.json", fmt.Sprintf(small, ""))
 	b.expect(t, exitFailed, []string{"stop"}, "not running")
 	b.expect(t, exitFailed, []string{"stop", "-c", file}, "not running")
@@ -241,7 +248,9 @@ func TestProxyRefuses(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"proxy --listen :8081", "needs both ends"},
 		{"proxy --upstream a:1", "needs both ends"},
-		{"proxy --listen 8081 --upstream a:1", "--listen"},
+		{"proxy --listen 8081 --upstream a:1", "--listen: \"8081\" is a port alone; did you mean :8081?"},
+		{"proxy --listen :8081 --upstream 9000", "--upstream: \"9000\" is a port alone; did you mean 127.0.0.1:9000?"},
+		{"proxy --listen here --upstream a:1", "--listen: \"here\" is not HOST:PORT"},
 		{"proxy --listen :x --upstream a:1", "the port must be a number"},
 		{"proxy --listen :8081 --upstream http://a:1", "is a URL; give HOST:PORT"},
 		{"proxy --listen :8081 --upstream :1", "lacks a host"},

@@ -16,7 +16,7 @@ type proxyFlags struct {
 	admin             string
 	tcp, printConfig  bool
 	accessLog         string
-	logLevel          string
+	level             levelFlag
 	drain             time.Duration
 }
 
@@ -42,7 +42,7 @@ upstream is resolved, and resolved again. Signals and exit codes are those of st
 	set.BoolVar(&f.tcp, "tcp", false, "forward bytes of any protocol instead of HTTP requests")
 	set.StringVar(&f.admin, "admin", "127.0.0.1:34901", "`ADDRESS` of the admin API, or off")
 	set.StringVar(&f.accessLog, "access-log", "", "write a line per request to `FILE`, stdout or stderr")
-	set.StringVarP(&f.logLevel, flagLogLevel, "l", "", "trace, debug, info, warning, error, critical or off: log nothing `BELOW` it")
+	set.VarP(&f.level, flagLogLevel, "l", "trace, debug, info, warning, error, critical or off: log nothing `BELOW` it")
 	set.DurationVar(&f.drain, "drain-time", 30*time.Second, "after SIGTERM, the most `TIME` that running requests may take")
 	set.BoolVar(&f.printConfig, "print-config", false, "print the same as a configuration file, and start nothing")
 	return cmd
@@ -50,10 +50,6 @@ upstream is resolved, and resolved again. Signals and exit codes are those of st
 
 // proxy builds the configuration that the flags describe, and serves it.
 func (a *app) proxy(f *proxyFlags) error {
-	level, err := parseLevel(f.logLevel)
-	if err != nil {
-		return err
-	}
 	if f.drain < 0 {
 		return usageError(fmt.Errorf("--drain-time must not be negative: %s", f.drain))
 	}
@@ -69,5 +65,5 @@ func (a *app) proxy(f *proxyFlags) error {
 	if cfg == nil {
 		return refused(a.stderr, proxySource, problems, "nothing was started")
 	}
-	return a.serve(running{cfg: cfg, problems: problems, level: level, drain: f.drain})
+	return a.serve(running{cfg: cfg, problems: problems, level: f.level.level, drain: f.drain})
 }

@@ -113,6 +113,13 @@ func checkAddress(text string, listen bool) error {
 	if strings.Contains(text, "://") {
 		return fmt.Errorf("%q is a URL; give HOST:PORT", text)
 	}
+	if _, err := strconv.Atoi(text); err == nil {
+		host := "127.0.0.1"
+		if listen {
+			host = ""
+		}
+		return fmt.Errorf("%q is a port alone; did you mean %s:%s?", text, host, text)
+	}
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {
 		return fmt.Errorf("%q is not HOST:PORT, [IPV6]:PORT or unix:/path", text)

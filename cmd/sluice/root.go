@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,9 +32,7 @@ It reads MOSN's configuration and answers on MOSN's admin paths. With flags and 
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetVersionTemplate("sluice version: {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError(fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath()))
-	})
+	root.SetFlagErrorFunc(flagMistake)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		newStart(a),
@@ -61,6 +60,9 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 func noWords(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
+	}
+	if _, err := os.Stat(args[0]); err == nil && cmd.Flags().Lookup(flagConfig) != nil {
+		return usageError(fmt.Errorf("a configuration is named with -c: `%s -c %s`", cmd.CommandPath(), args[0]))
 	}
 	return usageError(fmt.Errorf("`%s` takes no argument %q; `%s --help` lists the flags", cmd.CommandPath(), args[0], cmd.CommandPath()))
 }

@@ -65,15 +65,11 @@ func (a *app) start(cmd *cobra.Command, flags *startFlags) error {
 	if err != nil {
 		return err
 	}
-	level, err := parseLevel(flags.logLevel)
-	if err != nil {
-		return err
-	}
 	cfg, problems := a.loadConfig(flags.config, flags.strict)
 	if cfg == nil {
 		return refused(a.stderr, flags.config, problems, "nothing was started")
 	}
-	run := running{cfg: cfg, problems: problems, level: level, drain: drain, demo: flags.config == ""}
+	run := running{cfg: cfg, problems: problems, level: flags.level.level, drain: drain, demo: flags.config == ""}
 	if !cmd.Flags().Changed(flagDrain) && cfg.Graceful > 0 {
 		run.drain = cfg.Graceful
 	}
@@ -152,7 +148,11 @@ func logProblems(log *slog.Logger, problems config.Problems) {
 		if p.Severity == config.Warning {
 			level = slog.LevelWarn
 		}
-		log.Log(context.Background(), level, p.Message, "at", p.Origin(), "key", p.Path)
+		attrs := []any{"at", p.Origin()}
+		if p.Path != "" {
+			attrs = append(attrs, "key", p.Path)
+		}
+		log.Log(context.Background(), level, p.Message, attrs...)
 	}
 }
 

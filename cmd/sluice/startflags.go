@@ -1,23 +1,19 @@
 package main
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
-	"log/slog"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
-
-	"sluice/gateway/config"
 )
 
 // startFlags are the flags of start that mean something here.
 type startFlags struct {
 	config    string
 	strict    bool
-	logLevel  string
+	level     levelFlag
 	drainSecs int
 }
 
@@ -68,7 +64,7 @@ func ignoredFlags() []ignoredFlag {
 func addStartFlags(set *pflag.FlagSet) *startFlags {
 	f := &startFlags{}
 	set.StringVarP(&f.config, flagConfig, "c", "", "configuration `FILE`, JSON or YAML (env MOSN_CONFIG; none: the built-in demo)")
-	set.StringVarP(&f.logLevel, flagLogLevel, "l", "", "trace, debug, info, warning, error, critical or off: log nothing `BELOW` it, whatever the configuration says (env LOG_LEVEL)")
+	set.VarP(&f.level, flagLogLevel, "l", "trace, debug, info, warning, error, critical or off: log nothing `BELOW` it, whatever the configuration says (env LOG_LEVEL)")
 	set.IntVar(&f.drainSecs, flagDrain, defaultDrainSecs, "after SIGTERM, the most `SECONDS` that running requests may take; given, it wins over graceful_timeout of the configuration")
 	set.BoolVar(&f.strict, "strict", false, "an unknown key in the configuration is an error, not a warning")
 	for _, g := range ignoredFlags() {
@@ -86,11 +82,11 @@ func addStartFlags(set *pflag.FlagSet) *startFlags {
 func fromEnv(set *pflag.FlagSet, getenv func(string) string) error {
 	for flag, env := range map[string]string{flagConfig: "MOSN_CONFIG", flagLogLevel: "LOG_LEVEL"} {
 		value := getenv(env)
-		if value == "" || set.Changed(flag) {
+		if value == "" || set.Lookup(flag) == nil || set.Changed(flag) {
 			continue
 		}
 		if err := set.Set(flag, value); err != nil {
-			return usageError(fmt.Errorf("environment variable %s: %w", env, err))
+			return usageError(fmt.Errorf("environment variable %s, as %w", env, cmp.Or(valueMistake(err), err)))
 		}
 	}
 	return nil
@@ -121,34 +117,4 @@ func (f *startFlags) drainTime() (time.Duration, error) {
 		return 0, usageError(fmt.Errorf("--%s must be from 0 to %d seconds, not %d", flagDrain, math.MaxInt32, f.drainSecs))
 	}
 	return time.Duration(f.drainSecs) * time.Second, nil
-}
-
-// levelOff is above every level that is logged.
-const levelOff = slog.Level(math.MaxInt32)
-
-// parseLevel reads a level by MOSN's names; nil when the text is empty.
-func parseLevel(text string) (*slog.Level, error) {
-	var level slog.Level
-	switch strings.ToLower(text) {
-	case "":
-		return nil, nil
-	case "trace":
-		level = config.LevelTrace
-	case "debug":
-		level = slog.LevelDebug
-	case "info":
-		level = slog.LevelInfo
-	case "warning", "warn":
-		level = slog.LevelWarn
-	case "error":
-		level = slog.LevelError
-	case "critical", "fatal":
-		level = config.LevelFatal
-	case "off":
-		level = levelOff
-	default:
-		return nil, usageError(errors.New("--" + flagLogLevel + ": unknown level \"" + text +
-			"\"; known are trace, debug, info, warning, error, critical and off"))
-	}
-	return &level, nil
 }

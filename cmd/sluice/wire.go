@@ -30,13 +30,17 @@ func refused(w io.Writer, file string, problems config.Problems, done string) er
 	if err := config.Format(w, problems); err != nil {
 		return err
 	}
-	mistakes := 0
+	return fmt.Errorf("%s: %s; %s", file, count(severe(problems, config.Error), "mistake"), done)
+}
+
+// severe counts the problems of one severity.
+func severe(problems config.Problems, severity config.Severity) (n int) {
 	for _, p := range problems {
-		if p.Severity == config.Error {
-			mistakes++
+		if p.Severity == severity {
+			n++
 		}
 	}
-	return fmt.Errorf("%s: %s; %s", file, count(mistakes, "mistake"), done)
+	return n
 }
 
 // openGateway makes a gateway that serves cfg once it is started.
