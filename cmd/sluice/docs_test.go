@@ -57,6 +57,38 @@ func TestDocumentedConfigurations(t *testing.T) {
 	}
 }
 
+// TestLinks checks that what the pages point to exists: their links, and the files where the code map says to start.
+func TestLinks(t *testing.T) {
+	var pages []string
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../bench/*/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var targets []string
+		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`).FindAllSubmatch(text, -1) {
+			targets = append(targets, string(m[1]))
+		}
+		for _, m := range regexp.MustCompile("(?m)^\\| `([a-z/]+/)` \\|.*\\| (`[^|]*) \\|$").FindAllSubmatch(text, -1) {
+			for _, name := range strings.Split(string(m[2]), ", ") {
+				targets = append(targets, filepath.Join(string(m[1]), strings.Trim(name, "`")))
+			}
+		}
+		for _, target := range targets {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), target)); err != nil {
+				t.Errorf("%s points to %s, which does not exist", page, target)
+			}
+		}
+	}
+}
+
 // TestDocumentedFlags checks that the page of the command names every command and flag, and no flag that is gone.
 func TestDocumentedFlags(t *testing.T) {
 	text, err := os.ReadFile("../../docs/command.md")
