@@ -143,7 +143,7 @@ func (g *Gateway) newListener(cfg *config.Listener, tables map[string]*table) (*
 			}
 			file, err := g.access.Open(a.Path)
 			if err != nil {
-				return nil, fmt.Errorf("listener %q: access log: %w", cfg.Name, err)
+				return nil, fmt.Errorf("listener %q: %w", cfg.Name, err)
 			}
 			local.logs = append(local.logs, localLog{format: format, buffer: w.buffers.Buffer(file)})
 		}
