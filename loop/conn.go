@@ -21,14 +21,16 @@ const (
 )
 
 // The flags of a connection are independent facts about it.
-type connFlags uint16
+type connFlags uint32
 
 const (
 	flagPaused    connFlags = 1 << iota // the handler wants no Received
 	flagEOF                             // the peer's FIN has been read
 	flagEOFTold                         // ReadClosed has been called
 	flagResumed                         // what is unconsumed must be offered again in the next Round
-	flagReread                          // edge-triggered: bytes may be there without an event to come
+	flagUnread                          // the socket may hold bytes or a FIN that no event will tell of again
+	flagEnded                           // with flagUnread: a short read does not empty it
+	flagWatched                         // the poller knows the socket
 	flagReady                           // on the ready list
 	flagDirty                           // on the dirty list
 	flagGather                          // flushes may wait
@@ -62,7 +64,6 @@ type conn struct {
 	fd       int32
 	flags    connFlags
 	phase    phase
-	interest Interest
 	how      CloseMode
 }
 
@@ -111,48 +112,32 @@ func (c *conn) reading() bool {
 		return c.flags&(flagPaused|flagEOF) == 0 && len(c.in) < c.r.maxUnread
 	case phaseLingering:
 		return true
+	case phaseConnecting, phaseFlushing, phaseEnded:
 	}
 	return false
 }
 
-// watch makes the interest what c's state asks for. It is the only place that changes it. Pause does not call it: a
-// connection that is resumed before its next event costs no system call.
+// watch makes events come, once and for all: nothing that happens later costs a call to change it.
 func (c *conn) watch() {
-	want := InterestQuiet
-	switch {
-	case c.phase == phaseEnded:
-		want = InterestNone
-	case c.reading() && c.flags&flagBlocked != 0:
-		want = InterestReadWrite
-	case c.reading():
-		want = InterestRead
-	}
-	if want == c.interest {
-		return
-	}
-	from := c.interest
-	c.interest = want
-	if err := c.r.sys.Watch(int(c.fd), from, want); err != nil && want != InterestNone {
-		c.interest = InterestNone
+	if err := c.r.sys.Watch(int(c.fd)); err != nil {
 		c.end(err)
 		return
 	}
-	if c.r.edge && (want == InterestRead || want == InterestReadWrite) && from == InterestQuiet {
-		c.flags |= flagReread
-		c.r.enlist(c)
-	}
+	c.flags |= flagWatched
 }
 
-// event is what the poller tells.
+// event is what the poller tells. It tells a change once, so what can't be used now is noted.
 func (c *conn) event(ready Ready) {
-	switch c.phase {
-	case phaseConnecting:
-		if ready&(Writable|Failed) != 0 {
-			c.connected()
+	if ready&(Readable|Ended|Failed) != 0 {
+		c.flags |= flagUnread
+		if ready&(Ended|Failed) != 0 {
+			c.flags |= flagEnded
 		}
-		return
-	case phaseOpen:
-	default:
+	}
+	if c.phase == phaseConnecting && ready&(Writable|Failed) != 0 {
+		c.connected()
+	}
+	if c.phase != phaseOpen {
 		c.eventClosing(ready)
 		return
 	}
@@ -160,20 +145,13 @@ func (c *conn) event(ready Ready) {
 		c.flush()
 		c.tellDrained()
 	}
-	if ready&(Readable|Failed) != 0 && c.phase == phaseOpen {
-		switch {
-		case c.reading():
-			c.read()
-		case ready&Failed != 0:
-			// Both FINs also look like a failure, but leave no error: there may be bytes to read after Resume.
-			if errno := c.r.sys.Error(int(c.fd)); errno != 0 {
-				c.end(errno)
-			}
+	if ready&Failed != 0 && c.phase == phaseOpen && !c.reading() {
+		// Both FINs also look like a failure, but leave no error: there may be bytes to read after Resume.
+		if errno := c.r.sys.Error(int(c.fd)); errno != 0 {
+			c.end(errno)
 		}
 	}
-	if c.phase == phaseOpen {
-		c.watch()
-	}
+	c.readSome()
 }
 
 // Pause implements Conn.
@@ -191,16 +169,36 @@ func (c *conn) Resume() {
 		c.flags |= flagResumed
 		c.r.enlist(c)
 	}
-	if c.broken != 0 {
+	if c.broken != 0 || c.flags&flagUnread != 0 {
 		c.r.enlist(c)
-	}
-	if c.phase == phaseOpen && c.interest == InterestQuiet {
-		c.watch()
 	}
 }
 
-// read takes what the socket has, once: a short read has emptied it, and after a full one the poller reports it again.
-// It reports whether there was anything, a FIN included.
+// readSome reads once if there may be something and c takes input. If that leaves something, it goes on in the next
+// Round: no event will come for it.
+func (c *conn) readSome() {
+	if c.flags&flagUnread == 0 || c.phase != phaseOpen || !c.reading() {
+		return
+	}
+	c.read()
+	if c.flags&flagUnread != 0 && c.phase == phaseOpen && c.reading() {
+		c.r.enlist(c)
+	}
+}
+
+// receive reads into b and notes when that has emptied the socket: see "Readiness" in doc.go.
+func (c *conn) receive(b []byte) (int, syscall.Errno) {
+	n, errno := c.r.sys.Read(int(c.fd), b)
+	switch {
+	case errno == errAgain:
+		c.flags &^= flagUnread | flagEnded
+	case n > 0 && n < len(b) && c.flags&flagEnded == 0:
+		c.flags &^= flagUnread
+	}
+	return n, errno
+}
+
+// read takes what the socket has, once, and reports whether there was anything, a FIN included.
 func (c *conn) read() bool {
 	r := c.r
 	b, kept := r.readBuf, len(c.in)
@@ -210,7 +208,7 @@ func (c *conn) read() bool {
 		}
 		b = c.in[kept:cap(c.in)]
 	}
-	n, errno := r.sys.Read(int(c.fd), b)
+	n, errno := c.receive(b)
 	switch {
 	case errno == errAgain:
 		return false
@@ -218,15 +216,11 @@ func (c *conn) read() bool {
 		c.end(errno)
 		return true
 	case n == 0:
-		c.flags |= flagEOF
+		c.flags = c.flags&^(flagUnread|flagEnded) | flagEOF
 		c.tellEOF()
 		return true
 	}
 	c.taken += uint64(n)
-	if r.edge { // a FIN may have come with the bytes: only EAGAIN says that there is no more
-		c.flags |= flagReread
-		r.enlist(c)
-	}
 	if kept > 0 {
 		c.in = c.in[:kept+n]
 		c.offerKept()
@@ -292,16 +286,11 @@ func (c *conn) tellEOF() {
 
 // serve is c's turn in a Round.
 func (c *conn) serve() {
-	switch {
-	case c.flags&flagConnected != 0:
-		c.flags &^= flagConnected
-		if c.phase == phaseConnecting {
-			c.established()
-		}
-	case c.phase == phaseLingering:
-		c.eventClosing(Readable)
+	if c.flags&flagConnected != 0 && c.phase == phaseConnecting {
+		c.established()
 	}
 	if c.phase != phaseOpen {
+		c.eventClosing(0)
 		return
 	}
 	c.tellDrained()
@@ -314,17 +303,10 @@ func (c *conn) serve() {
 			c.tellEOF()
 		}
 	}
-	if c.phase == phaseOpen && c.flags&flagReread != 0 {
-		c.flags &^= flagReread
-		if c.reading() {
-			c.read()
-		}
-	}
 	if c.phase == phaseOpen && c.broken != 0 {
 		c.readLast()
-	}
-	if c.phase == phaseOpen {
-		c.watch()
+	} else {
+		c.readSome()
 	}
 }
 

@@ -97,7 +97,6 @@ func (c *conn) Close(how CloseMode, err error) {
 		return
 	}
 	c.armDeadline(stallTimeout)
-	c.watch()
 }
 
 // flushedClosing goes on when the last byte of a closing connection is sent.
@@ -116,7 +115,9 @@ func (c *conn) flushedClosing() {
 	c.phase = phaseLingering
 	c.armDeadline(lingerTime)
 	c.deadline.drop = lingerBytes
-	c.watch()
+	if c.flags&flagUnread != 0 {
+		c.r.enlist(c)
+	}
 }
 
 // eventClosing is event in the phases that follow Close.
@@ -129,19 +130,25 @@ func (c *conn) eventClosing(ready Ready) {
 			c.flush()
 		}
 	case phaseLingering:
-		if ready&(Readable|Failed) == 0 {
-			return
-		}
-		n, errno := c.r.sys.Read(int(c.fd), c.r.readBuf)
-		if errno == errAgain {
-			return
-		}
-		c.deadline.drop -= n
-		if errno != 0 || n == 0 || c.deadline.drop <= 0 {
-			c.end(c.err)
-		} else if c.r.edge {
-			c.r.enlist(c)
-		}
+		c.linger()
+	case phaseConnecting, phaseOpen, phaseEnded:
+	}
+}
+
+// linger reads and drops what the peer still sends.
+func (c *conn) linger() {
+	if c.flags&flagUnread == 0 {
+		return
+	}
+	n, errno := c.receive(c.r.readBuf)
+	if errno == errAgain {
+		return
+	}
+	c.deadline.drop -= n
+	if errno != 0 || n == 0 || c.deadline.drop <= 0 {
+		c.end(c.err)
+	} else if c.flags&flagUnread != 0 {
+		c.r.enlist(c)
 	}
 }
 
@@ -155,7 +162,10 @@ func (c *conn) end(err error) {
 		c.err = err
 	}
 	c.phase = phaseEnded
-	c.watch()
+	if c.flags&flagWatched != 0 {
+		c.flags &^= flagWatched
+		c.r.sys.Unwatch(int(c.fd))
+	}
 	c.r.conns[c.fd] = nil
 	c.dropInput()
 	c.dropOutput()

@@ -117,7 +117,6 @@ func (c *conn) writeThrough(b []byte) []byte {
 	c.progress(n)
 	if n < len(waiting)+len(b) {
 		c.flags |= flagBlocked
-		c.watch()
 	}
 	if n < len(waiting) {
 		c.sent += n
@@ -139,7 +138,7 @@ func (c *conn) flushSoon() {
 	}
 }
 
-// flush sends what waits. A short write means that the socket is full, so no second one is tried.
+// flush sends what waits. A short write means that the socket is full: the event that room has come makes the next try.
 func (c *conn) flush() {
 	if waiting := c.out[c.sent:]; len(waiting) > 0 {
 		n, errno := c.r.sys.Write(int(c.fd), waiting, nil)
@@ -157,20 +156,12 @@ func (c *conn) flush() {
 			if c.phase == phaseFlushing && c.deadline == nil {
 				c.armDeadline(stallTimeout)
 			}
-			if c.flags&flagBlocked == 0 {
-				c.flags |= flagBlocked
-				c.watch()
-			}
+			c.flags |= flagBlocked
 			return
 		}
 	}
 	c.dropOutput()
-	if c.flags&flagBlocked != 0 {
-		c.flags &^= flagBlocked
-		if c.phase == phaseOpen {
-			c.watch()
-		}
-	}
+	c.flags &^= flagBlocked
 	c.flushed()
 }
 

@@ -19,21 +19,23 @@ func (r *Reactor) Dial(o DialOptions, h Handler) (Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", o.Addr.String(), err)
 	}
+	if err = r.sys.Watch(fd); err != nil {
+		r.sys.Close(fd, false)
+		return nil, fmt.Errorf("dial %s: %w", o.Addr.String(), err)
+	}
 	c := r.newConn(fd, o.Addr)
 	c.h = h
+	c.flags |= flagWatched
 	r.counters.dialled.Add(1)
 	if done {
 		c.flags |= flagConnected
 		r.enlist(c)
 		return c, nil
 	}
-	c.watch()
-	if c.phase == phaseConnecting {
-		if o.Timeout <= 0 {
-			o.Timeout = defaultConnectTimeout
-		}
-		c.armDeadline(o.Timeout)
+	if o.Timeout <= 0 {
+		o.Timeout = defaultConnectTimeout
 	}
+	c.armDeadline(o.Timeout)
 	return c, nil
 }
 
@@ -49,10 +51,6 @@ func (c *conn) connected() {
 func (c *conn) established() {
 	c.phase = phaseOpen
 	c.dropDeadline()
-	c.watch()
-	if c.phase != phaseOpen {
-		return
-	}
 	c.h.Opened(c)
 	if c.phase == phaseOpen && (c.Buffered() > 0 || c.flags&flagFIN != 0) {
 		c.markDirty()

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -13,12 +14,15 @@ import (
 // reuseportBalances says that the kernel spreads connections over the sockets of one address.
 const reuseportBalances = true
 
-// The sockets are non-blocking, so these calls return at once: RawSyscall spares the scheduler's bookkeeping.
+// The sockets are non-blocking, so these calls return at once: RawSyscall spares the scheduler's bookkeeping. The calls
+// for sockets skip the layer of files that read and write pass through, and MSG_NOSIGNAL spares a signal when the peer
+// has gone.
 
 // Read implements Sockets.
 func (k *kernel) Read(fd int, b []byte) (int, syscall.Errno) {
 	for {
-		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM,
+			uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, 0, 0)
 		switch errno {
 		case 0:
 			return int(n), 0
@@ -38,12 +42,16 @@ func (k *kernel) Write(fd int, a, b []byte) (int, syscall.Errno) {
 		var n uintptr
 		var errno syscall.Errno
 		if len(b) == 0 {
-			n, _, errno = unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(a))), uintptr(len(a)))
+			n, _, errno = unix.RawSyscall6(unix.SYS_SENDTO,
+				uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(a))), uintptr(len(a)), unix.MSG_NOSIGNAL, 0, 0)
 		} else {
 			v := [2]unix.Iovec{{Base: unsafe.SliceData(a)}, {Base: unsafe.SliceData(b)}}
 			v[0].SetLen(len(a))
 			v[1].SetLen(len(b))
-			n, _, errno = unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&v)), 2)
+			m := unix.Msghdr{Iov: &v[0]}
+			m.SetIovlen(len(v))
+			n, _, errno = unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&m)), unix.MSG_NOSIGNAL)
+			runtime.KeepAlive(&v)
 		}
 		switch errno {
 		case 0:
@@ -55,37 +63,21 @@ func (k *kernel) Write(fd int, a, b []byte) (int, syscall.Errno) {
 	}
 }
 
-// Watch implements Poller.
-func (k *kernel) Watch(fd int, from, to Interest) error {
-	pa := netpoll.PollAttachment{FD: fd}
-	switch {
-	case to == InterestNone:
-		return k.poller.Delete(fd)
-	case to == InterestQuiet:
-		// The poller has no way to modify to this: see Interest.
-		if from != InterestNone {
-			if err := k.poller.Delete(fd); err != nil {
-				return err
-			}
-		}
-		return k.poller.AddWrite(&pa, true)
-	case from == InterestNone && to == InterestRead:
-		return k.poller.AddRead(&pa, false)
-	case from == InterestNone:
-		return k.poller.AddReadWrite(&pa, false)
-	case to == InterestRead:
-		return k.poller.ModRead(&pa, false)
-	}
-	return k.poller.ModReadWrite(&pa, false)
+// Watch implements Poller. Edge-triggered, it includes EPOLLRDHUP.
+func (k *kernel) Watch(fd int) error {
+	return k.poller.AddReadWrite(&netpoll.PollAttachment{FD: fd}, true)
 }
 
-// EdgeTriggered implements Poller.
-func (k *kernel) EdgeTriggered() bool { return false }
+// Unwatch implements Poller. A descriptor that was duplicated would otherwise be reported after close(2).
+func (k *kernel) Unwatch(fd int) { _ = k.poller.Delete(fd) }
 
-// readiness translates epoll's bits. A FIN in Quiet (EPOLLRDHUP) is no news: it is read after Resume.
+// readiness translates epoll's bits. A read also stops short at the mark of urgent data (EPOLLPRI).
 func readiness(event netpoll.IOEvent, _ netpoll.IOFlags) (ready Ready) {
 	if netpoll.IsReadEvent(event) {
 		ready |= Readable
+	}
+	if event&(unix.EPOLLRDHUP|unix.EPOLLPRI) != 0 {
+		ready |= Ended
 	}
 	if netpoll.IsWriteEvent(event) {
 		ready |= Writable

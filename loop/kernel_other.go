@@ -48,20 +48,20 @@ func (k *kernel) Write(fd int, a, b []byte) (n int, errno syscall.Errno) {
 	return n, 0
 }
 
-// Watch implements Poller. The kqueue poller can't remove a filter, so everything is registered once, edge-triggered.
-func (k *kernel) Watch(fd int, from, to Interest) error {
-	if from != InterestNone || to == InterestNone {
-		return nil // closing removes it
-	}
+// Watch implements Poller.
+func (k *kernel) Watch(fd int) error {
 	return k.poller.AddReadWrite(&netpoll.PollAttachment{FD: fd}, true)
 }
 
-// EdgeTriggered implements Poller.
-func (k *kernel) EdgeTriggered() bool { return true }
+// Unwatch implements Poller. The poller can't remove a filter; closing does, and until then nobody takes the events.
+func (k *kernel) Unwatch(int) {}
 
 func readiness(event netpoll.IOEvent, flags netpoll.IOFlags) (ready Ready) {
 	if netpoll.IsReadEvent(event) {
 		ready |= Readable
+		if flags&unix.EV_EOF != 0 {
+			ready |= Ended
+		}
 	}
 	if netpoll.IsWriteEvent(event) {
 		ready |= Writable

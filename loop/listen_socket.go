@@ -17,15 +17,27 @@ const (
 	complainEvery   = time.Second
 )
 
+// acceptState is what a listening socket does.
+//
+//	stopped ──(start)──> accepting <──(no descriptor or memory; 100 ms later)──> suspended
+//	any ──(StopAccepting, Close)──> stopped
+type acceptState uint8
+
+const (
+	acceptStopped acceptState = iota
+	acceptRunning
+	acceptSuspended // the retry timer is armed
+)
+
 // A listenSocket is one listening socket on the loop that accepts from it.
 type listenSocket struct {
 	l        *Listener
 	r        *Reactor
 	fd       int
 	acceptor socketAcceptor
-	interest Interest
-	retry    Timer // armed while accepting is suspended for want of descriptors
-	spare    int   // a descriptor kept to be given up when there is no other; -1 for none
+	state    acceptState
+	retry    Timer
+	spare    int // a descriptor kept to be given up when there is no other; -1 for none
 	complain time.Duration
 }
 
@@ -44,38 +56,44 @@ func openSpare() int {
 }
 
 func (s *listenSocket) start() error {
-	s.r.watchers[s.fd] = s.accept
-	return s.watch(InterestRead)
-}
-
-func (s *listenSocket) watch(to Interest) error {
-	if s.interest == to {
-		return nil
-	}
-	if err := s.r.sys.Watch(s.fd, s.interest, to); err != nil {
+	if err := s.r.sys.Watch(s.fd); err != nil {
 		return err
 	}
-	s.interest = to
+	s.r.watchers[s.fd] = s.accept
+	s.state = acceptRunning
 	return nil
 }
 
-// accept is called when connections wait.
+// stop leaves what comes from now on to whoever else has the socket.
+func (s *listenSocket) stop() {
+	if s.state == acceptStopped {
+		return
+	}
+	s.state = acceptStopped
+	s.r.Disarm(&s.retry)
+	s.r.sys.Unwatch(s.fd)
+	delete(s.r.watchers, s.fd)
+}
+
+// accept is called when a connection has come. Only an accept that finds none makes sure that another event will tell of
+// the next one, so what is left for the sake of other sockets has its turn in the next Round.
 func (s *listenSocket) accept() {
+	more := true
+	defer func() {
+		if more { // also when an Acceptor panics
+			s.r.Post(s.accept)
+		}
+	}()
 	for range acceptsPerEvent {
-		if !s.acceptOne() {
+		if s.state != acceptRunning || !s.acceptOne() {
+			more = false
 			return
 		}
-	}
-	if s.r.edge {
-		s.r.Post(s.accept)
 	}
 }
 
 // acceptOne reports whether there may be more.
 func (s *listenSocket) acceptOne() bool {
-	if s.interest == InterestNone {
-		return false
-	}
 	fd, remote, errno := s.acceptor.accept(s.fd)
 	switch errno {
 	case 0:
@@ -94,8 +112,8 @@ func (s *listenSocket) acceptOne() bool {
 	return true
 }
 
-// exhausted is called when there is no descriptor or memory for a connection. The listening socket would be reported
-// again and again, so it is not watched for a while. One client is told at once, by way of the spare descriptor.
+// exhausted is called when there is no descriptor or memory for a connection. Every new client would only fail again, so
+// events are ignored for a while. One client is told at once, by way of the spare descriptor.
 func (s *listenSocket) exhausted(errno syscall.Errno) {
 	s.r.counters.noFiles.Add(1)
 	if s.spare >= 0 {
@@ -114,25 +132,19 @@ func (s *listenSocket) suspend(errno syscall.Errno) {
 		s.r.log.Error("can't accept connections; trying again every 100 ms (is the limit of open files, ulimit -n, too low?)",
 			slog.String("listener", s.l.name), slog.String("address", s.l.addr.String()), slog.Any("error", errno))
 	}
-	_ = s.watch(InterestNone)
-	s.r.Arm(&s.retry, s.r.now+acceptBackoff)
+	if s.state == acceptRunning {
+		s.state = acceptSuspended
+		s.r.Arm(&s.retry, s.r.now+acceptBackoff)
+	}
 }
 
 // Expired implements Expirer.
 func (s *listenSocket) Expired(_ *Timer, _ time.Duration) {
-	if s.fd < 0 {
-		return
-	}
 	if s.spare < 0 {
 		s.spare = openSpare()
 	}
-	if err := s.watch(InterestRead); err != nil {
-		s.r.Arm(&s.retry, s.r.now+acceptBackoff)
-		return
-	}
-	if s.r.edge {
-		s.accept()
-	}
+	s.state = acceptRunning
+	s.accept()
 }
 
 // close ends accepting; drain first takes what the kernel has accepted already, because closing resets those.
@@ -140,11 +152,9 @@ func (s *listenSocket) close(drain bool) {
 	if s.fd < 0 {
 		return
 	}
-	for i := 0; drain && i < maxBacklog && s.acceptOne(); i++ {
+	for i := 0; drain && s.state != acceptStopped && i < maxBacklog && s.acceptOne(); i++ {
 	}
-	s.r.Disarm(&s.retry)
-	_ = s.watch(InterestNone)
-	delete(s.r.watchers, s.fd)
+	s.stop()
 	s.release()
 }
 

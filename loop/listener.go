@@ -121,7 +121,7 @@ func (l *Listener) Counters() ListenerCounters {
 
 // StopAccepting leaves new connections in the kernel's queue, for another process that has inherited the sockets.
 func (l *Listener) StopAccepting() {
-	_ = l.each(func(s *listenSocket) error { return s.watch(InterestNone) })
+	_ = l.each(func(s *listenSocket) error { s.stop(); return nil })
 }
 
 // Close accepts what the kernel's queues hold and then closes the sockets; it returns when that is done. Connections go

@@ -31,7 +31,6 @@ type Reactor struct {
 	log       *slog.Logger
 	index     int
 	maxUnread int
-	edge      bool
 
 	now      time.Duration
 	wallAt   time.Duration // when wall was read
@@ -78,7 +77,6 @@ func NewReactor(sys System, o ReactorOptions) *Reactor {
 		log:       o.Logger,
 		index:     o.Index,
 		maxUnread: o.MaxUnread,
-		edge:      sys.EdgeTriggered(),
 		watchers:  make(map[int]func()),
 		readBuf:   make([]byte, readBufferLen),
 	}
@@ -203,7 +201,7 @@ func (r *Reactor) release() {
 	}
 }
 
-// giveUp hands fd to release. It must not be watched any more.
+// giveUp hands fd to release.
 func (r *Reactor) giveUp(fd int, reset bool) {
 	d := fd << 1
 	if reset {
@@ -353,7 +351,7 @@ func (r *Reactor) Adopt(fd int, local *Addr, remote Addr, a Acceptor, done Relea
 		return true
 	}
 	c.h = h
-	if c.phase == phaseOpen {
+	if c.phase != phaseEnded {
 		c.watch()
 	}
 	return true

@@ -38,42 +38,23 @@ type Poller interface {
 	Now() time.Duration
 	// Wall is the wall-clock time.
 	Wall() time.Time
-	// Watch changes what is reported of fd from one interest to another.
-	Watch(fd int, from, to Interest) error
+	// Watch makes every change of fd be told by one Event, with all the bits that hold then; what holds already is such
+	// a change. It must be connecting, connected or listening. Unwatch ends that; it must come before Close.
+	Watch(fd int) error
+	Unwatch(fd int)
 	// Wake makes Round be called after the events that are being delivered now. Several calls may cause one Round.
 	Wake()
 	// Alarm makes Expire be called once at the given time, replacing an earlier Alarm.
 	Alarm(at time.Duration)
-	// EdgeTriggered says that readiness is reported once per change: the reactor must remember it.
-	EdgeTriggered() bool
 }
-
-// Interest is what a Reactor wants to know about a file descriptor.
-//
-//	None ──> Read <──> ReadWrite        level-triggered: reported for as long as it holds
-//	  │        │ ▲        │ ▲
-//	  │        ▼ │        ▼ │
-//	  └───────> Quiet <──────           edge-triggered: one event each for writable, FIN and RST
-//	 any ──> None                       before close(2), so that no event of an old socket meets a new one
-//
-// Quiet is for sockets that are not read (paused, at EOF, connecting): level-triggered epoll would report a FIN or a RST
-// there for ever.
-type Interest uint8
-
-// The interests.
-const (
-	InterestNone Interest = iota
-	InterestRead
-	InterestReadWrite
-	InterestQuiet
-)
 
 // Ready is a set of readiness bits.
 type Ready uint8
 
 // The bits of Ready.
 const (
-	Readable Ready = 1 << iota // bytes, a FIN or an error can be read
+	Readable Ready = 1 << iota // bytes, a FIN or an error can be read, or a connection accepted
+	Ended                      // something is behind the bytes, as a rule the peer's FIN: a short read does not empty the socket
 	Writable                   // bytes can be written, or a connect has ended
 	Failed                     // the connection is broken, or both directions have ended
 )

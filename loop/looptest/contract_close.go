@@ -45,7 +45,7 @@ func wantClosed(t *testing.T, w World, h *recorder) {
 	w.Until("Closed is called", func() bool { return h.closed > 0 })
 	w.Pass(10 * time.Millisecond)
 	w.Do(func() {
-		if h.closed != 1 || h.err != errTest {
+		if h.closed != 1 || !errors.Is(h.err, errTest) {
 			t.Errorf("Closed was called %d times, with %v", h.closed, h.err)
 		}
 		// A reference that is kept too long does no harm.
@@ -102,7 +102,7 @@ func testCloseFlushed(t *testing.T, w World) {
 }
 
 func testCloseFlushedStalls(t *testing.T, w World) {
-	if _, real := w.(interface{ Real() }); real {
+	if _, sockets := w.(interface{ Real() }); sockets {
 		t.Skip("takes a minute")
 	}
 	h := &recorder{}
@@ -186,7 +186,7 @@ func testCloseInside(t *testing.T, w World) {
 			r.Send([]byte("a"))
 			r.CloseWrite()
 		}
-		w.Until("Closed is called after closing in "+name, func() bool { return h.closed == 1 && h.err == errTest })
+		w.Until("Closed is called after closing in "+name, func() bool { return h.closed == 1 && errors.Is(h.err, errTest) })
 	}
 	h := &recorder{onOpened: closeIt}
 	w.Do(func() { _, _ = w.Loop().Dial(loop.DialOptions{Addr: at}, h) })

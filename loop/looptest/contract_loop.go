@@ -144,7 +144,7 @@ func testWall(t *testing.T, w World) {
 		if b.Sub(a) != time.Minute {
 			t.Errorf("a minute later is %v later", b.Sub(a))
 		}
-		if _, real := w.(interface{ Real() }); !real {
+		if _, sockets := w.(interface{ Real() }); !sockets {
 			return
 		}
 		if d := time.Since(a); d < -time.Minute || d > time.Minute {

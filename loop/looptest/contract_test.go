@@ -12,18 +12,10 @@ func TestContract(t *testing.T) {
 	looptest.Contract(t, func(t *testing.T) looptest.World { return newWorld(t) })
 }
 
-func TestContractEdgeTriggered(t *testing.T) {
-	looptest.Contract(t, func(t *testing.T) looptest.World { return newWorld(t, looptest.EdgeTriggered()) })
-}
-
 func TestContractUnderFaults(t *testing.T) {
 	for seed := range uint64(6) {
-		var opts []looptest.Option
-		if seed%2 == 1 {
-			opts = append(opts, looptest.EdgeTriggered())
-		}
 		looptest.Contract(t, func(t *testing.T) looptest.World {
-			w := newWorld(t, opts...)
+			w := newWorld(t)
 			w.l.Inject(seed, looptest.Faults{ShortRead: 0.3, ShortWrite: 0.3, Again: 0.2})
 			return splitting{w}
 		})
@@ -42,8 +34,8 @@ type world struct {
 	port uint16
 }
 
-func newWorld(t *testing.T, opts ...looptest.Option) *world {
-	return &world{t: t, l: looptest.New(t, opts...)}
+func newWorld(t *testing.T) *world {
+	return &world{t: t, l: looptest.New(t)}
 }
 
 func (w *world) Loop() loop.Loop { return w.l.Loop }

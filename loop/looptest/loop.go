@@ -32,16 +32,12 @@ type Option func(*options)
 
 type options struct {
 	index  int
-	edge   bool
 	logger *slog.Logger
 	unread int
 }
 
 // WithIndex sets the loop's Index.
 func WithIndex(i int) Option { return func(o *options) { o.index = i } }
-
-// EdgeTriggered makes the simulated poller report each change once, as the one for kqueue does.
-func EdgeTriggered() Option { return func(o *options) { o.edge = true } }
 
 // WithLogger sets where the reactor logs; by default that is nowhere.
 func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
@@ -58,7 +54,7 @@ func New(t testing.TB, opts ...Option) *Loop {
 		opt(&o)
 	}
 	l := &Loop{t: t, places: map[loop.Addr]place{}, nextPort: 40000}
-	l.sys = newSystem(l, o.edge)
+	l.sys = newSystem(l)
 	l.reactor = loop.NewReactor(l.sys, loop.ReactorOptions{Index: o.index, Logger: o.logger, MaxUnread: o.unread})
 	l.Loop = l.reactor
 	t.Cleanup(l.stop)

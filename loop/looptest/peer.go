@@ -72,8 +72,8 @@ func (p *Peer) Reset() {
 
 // Window sets how many more bytes the peer takes from the loop: 0 is one that does not read, -1 one without limit.
 func (p *Peer) Window(n int) {
-	if p.sock.window == 0 && n != 0 {
-		p.sock.changed = true
+	if p.sock.cramped && n != 0 {
+		p.sock.cramped, p.sock.changed = false, true
 	}
 	p.sock.window = n
 }

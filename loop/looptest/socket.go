@@ -19,22 +19,22 @@ const (
 
 // socket is the loop's end of a connection, as the kernel keeps it.
 type socket struct {
-	sys      *system
-	peer     *Peer
-	fd       int
-	state    socketState
-	interest loop.Interest
-	inStore  []byte // in from its beginning
-	changed  bool   // edge-triggered: something has happened since the last report
-	in       []byte // sent by the peer, not yet read
-	fin      bool   // the peer's FIN follows in
-	finRead  bool
-	shut     bool // our FIN is sent
-	errno    syscall.Errno
-	window   int  // how many more bytes the peer takes; -1 without limit
-	cramped  bool // a write was cut short: becoming writable is news
-	closed   bool
-	aborted  bool // closed with a RST
+	sys     *system
+	peer    *Peer
+	fd      int
+	state   socketState
+	watched bool
+	changed bool   // something has happened since the last report
+	inStore []byte // in from its beginning
+	in      []byte // sent by the peer, not yet read
+	fin     bool   // the peer's FIN follows in
+	finRead bool
+	shut    bool // our FIN is sent
+	errno   syscall.Errno
+	window  int  // how many more bytes the peer takes; -1 without limit
+	cramped bool // a write was cut short: only then does room that comes make an event
+	closed  bool
+	aborted bool // closed with a RST
 }
 
 func (k *socket) ready() (ready loop.Ready) {
@@ -43,6 +43,9 @@ func (k *socket) ready() (ready loop.Ready) {
 	}
 	if len(k.in) > 0 || k.fin || k.state == broken {
 		ready |= loop.Readable
+	}
+	if k.fin || k.state == broken {
+		ready |= loop.Ended
 	}
 	if k.window != 0 || k.state == broken {
 		ready |= loop.Writable
@@ -53,25 +56,13 @@ func (k *socket) ready() (ready loop.Ready) {
 	return ready
 }
 
-// poll says what a poller reports of k now.
-func (k *socket) poll(edge bool) (ready loop.Ready, ok bool) {
-	if k.interest == loop.InterestNone {
+// poll says what an edge-triggered poller reports of k now: each change once, with all the bits that hold by then.
+func (k *socket) poll() (ready loop.Ready, ok bool) {
+	if !k.watched || !k.changed || k.state == connecting {
 		return 0, false
 	}
+	k.changed = false
 	ready = k.ready()
-	if edge || k.interest == loop.InterestQuiet {
-		if !k.changed || k.state == connecting {
-			return 0, false
-		}
-		k.changed = false
-		if !edge {
-			ready &^= loop.Readable
-		}
-		return ready, true
-	}
-	if k.interest == loop.InterestRead {
-		ready &^= loop.Writable
-	}
 	return ready, ready != 0
 }
 
@@ -123,8 +114,8 @@ func (k *socket) write(a, b []byte) (int, syscall.Errno) {
 		limit = min(limit, k.window)
 	}
 	if limit < n {
-		k.cramped = true
-		if n = limit; k.window != 0 {
+		k.cramped = limit == k.window
+		if n = limit; !k.cramped {
 			k.changed = true // the kernel makes room at once
 		}
 		if n == 0 {

@@ -17,7 +17,6 @@ type system struct {
 	alarm   time.Duration // 0 when none is set
 	woken   atomic.Bool
 	wakes   atomic.Int64
-	edge    bool
 	sockets []*socket // by descriptor; the lowest free one is used next, as the kernel does
 	reads   int
 	writes  int
@@ -35,10 +34,10 @@ type happening struct {
 
 // Calls counts the system calls that the loop would have made.
 type Calls struct {
-	Reads   int // read
+	Reads   int // recvfrom
 	Empty   int // of these, those that found nothing (EAGAIN)
-	Writes  int // write and writev
-	Watches int // changes of what the poller reports (epoll_ctl)
+	Writes  int // sendto and writev
+	Watches int // registrations with the poller and their ends (epoll_ctl)
 	Wakes   int // requests for a Round (a write to an eventfd)
 	Alarms  int // timer settings (timerfd_settime)
 }
@@ -51,8 +50,8 @@ const (
 	roundFD = 0
 )
 
-func newSystem(l *Loop, edge bool) *system {
-	return &system{l: l, now: time.Second, edge: edge, sockets: make([]*socket, firstFD)}
+func newSystem(l *Loop) *system {
+	return &system{l: l, now: time.Second, sockets: make([]*socket, firstFD)}
 }
 
 // step delivers one batch of events and reports whether there was any.
@@ -61,7 +60,7 @@ func (s *system) step(r *loop.Reactor) bool {
 	s.batch = s.batch[:0]
 	for fd := firstFD; fd < len(s.sockets); fd++ {
 		if k := s.sockets[fd]; k != nil {
-			if ready, ok := k.poll(s.edge); ok {
+			if ready, ok := k.poll(); ok {
 				s.batch = append(s.batch, happening{fd, ready})
 			}
 		}
@@ -127,21 +126,26 @@ func (s *system) Alarm(at time.Duration) {
 	s.alarm = max(at, 1)
 }
 
-// EdgeTriggered implements loop.Poller.
-func (s *system) EdgeTriggered() bool { return s.edge }
-
 // Watch implements loop.Poller.
-func (s *system) Watch(fd int, from, to loop.Interest) error {
+func (s *system) Watch(fd int) error {
 	k := s.socket(fd)
-	if k.interest != from {
-		panic(fmt.Sprintf("looptest: Watch(%d) from %d, but it is %d", fd, from, k.interest))
+	if k.watched {
+		panic(fmt.Sprintf("looptest: descriptor %d is watched already", fd))
 	}
 	s.calls.Watches++
-	k.interest = to
-	if to == loop.InterestQuiet || s.edge && from == loop.InterestNone {
-		k.changed = true // what is ready already is reported once
-	}
+	k.watched = true
+	k.changed = true // what is ready already is reported
 	return nil
+}
+
+// Unwatch implements loop.Poller.
+func (s *system) Unwatch(fd int) {
+	k := s.socket(fd)
+	if !k.watched {
+		panic(fmt.Sprintf("looptest: descriptor %d is not watched", fd))
+	}
+	s.calls.Watches++
+	k.watched = false
 }
 
 // Connect implements loop.Sockets.
@@ -198,7 +202,7 @@ func (s *system) ShutdownWrite(fd int) syscall.Errno {
 // Close implements loop.Sockets.
 func (s *system) Close(fd int, reset bool) {
 	k := s.socket(fd)
-	if k.interest != loop.InterestNone && !s.edge {
+	if k.watched {
 		panic(fmt.Sprintf("looptest: descriptor %d is closed while it is watched", fd))
 	}
 	s.sockets[fd] = nil
