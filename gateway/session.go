@@ -256,10 +256,15 @@ func (s *session) finished() {
 
 // drain announces that the connection takes no further request.
 func (s *session) drain(now time.Duration) {
-	s.w.goAway = protocols.Event{Kind: protocols.KindGoAway, Reason: protocols.ReasonDrained}
 	if s.phase == phaseExchange {
-		_, _ = s.codec.Encode(now, &s.w.goAway, s.conn)
+		s.announceEnd(now)
 		return
 	}
 	s.rearm(now)
+}
+
+// announceEnd makes the answer in progress say that it is the last, if its head is still to come.
+func (s *session) announceEnd(now time.Duration) {
+	s.w.goAway = protocols.Event{Kind: protocols.KindGoAway, Reason: protocols.ReasonDrained}
+	_, _ = s.codec.Encode(now, &s.w.goAway, s.conn)
 }

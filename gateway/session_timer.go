@@ -125,6 +125,7 @@ func (s *session) exchangeExpired() {
 		st.cut(protocols.ReasonSlowReader)
 		s.close(loop.CloseReset, nil)
 	case st.receiving():
+		s.announceEnd(s.w.loop.Now()) // the rest of the body is not waited for
 		st.fail(protocols.ReasonBodyTimeout)
 		if s.phase != phaseClosing {
 			s.close(loop.CloseLingering, nil)

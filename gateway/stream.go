@@ -425,7 +425,7 @@ func (st *stream) Expired(t *loop.Timer, now time.Duration) {
 		st.fail(protocols.ReasonRequestTimeout)
 	case st.state == upstreamBackoff:
 		st.state = upstreamNone
-		st.acquire(true)
+		st.again(true)
 	default:
 		st.tryTimedOut()
 	}

@@ -38,6 +38,16 @@ func (st *stream) acquire(fresh bool) {
 	}
 }
 
+// again is acquire behind an earlier try. What the client has sent meanwhile is waiting with its loop.
+func (st *stream) again(fresh bool) {
+	s := st.s
+	if st.request == directionFull {
+		st.request = directionOpen
+	}
+	st.acquire(fresh)
+	s.conn.Resume() // s, not st: the exchange may be over already
+}
+
 // Ready implements upstream.Exchange.
 func (st *stream) Ready(lease *upstream.Lease) {
 	st.wait = nil
@@ -103,7 +113,7 @@ func (st *stream) Failed(r protocols.Reason, e *upstream.Endpoint) {
 	st.endpoint = e
 	if connects := r == protocols.ReasonConnectFailed || r == protocols.ReasonConnectTimeout; connects &&
 		st.tries < connectTries && st.otherEndpoints() {
-		st.acquire(false)
+		st.again(false)
 		return
 	}
 	st.fail(r)
@@ -136,7 +146,7 @@ func (st *stream) Lost(how upstream.Loss) {
 		// The same endpoint may be tried again: it only closed a connection that lay idle.
 		st.tries--
 		st.staled = true
-		st.acquire(true)
+		st.again(true)
 	case st.mayRetry():
 		st.backoff()
 	default:

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -74,11 +75,34 @@ func TestStarvingLoopsAreWokenOnce(t *testing.T) {
 	if !e.starve(3) || e.starve(3) || !e.starve(5) {
 		t.Error("starve reports whether the loop was not known to wait")
 	}
-	got := map[int]bool{}
-	for i, ok := e.takeStarving(); ok; i, ok = e.takeStarving() {
-		got[i] = true
+	e.starve(60)
+	if !e.starvesElsewhere(3) {
+		t.Error("5 and 60 wait elsewhere")
 	}
-	if len(got) != 2 || !got[3] || !got[5] {
-		t.Errorf("woken: %v, want 3 and 5", got)
+	var got []int
+	for i, ok := e.takeStarving(3); ok; i, ok = e.takeStarving(3) {
+		got = append(got, i)
+	}
+	if want := []int{5, 60, 3}; !slices.Equal(got, want) {
+		t.Errorf("woken: %v, want %v: the others in turn, oneself last", got, want)
+	}
+	e.starve(3)
+	if e.starvesElsewhere(3) {
+		t.Error("nobody waits elsewhere")
+	}
+	if e.sated(3); e.starved.Load() != 0 {
+		t.Error("nobody waits")
+	}
+}
+
+func TestConnectionLimitIsExact(t *testing.T) {
+	e := &Endpoint{}
+	for i, want := range []bool{true, true, false, false} {
+		if got := e.takeConn(2); got != want {
+			t.Errorf("connection %d: %v, want %v", i, got, want)
+		}
+	}
+	if e.dropConn(); e.Connections() != 1 || !e.takeConn(2) || !e.takeConn(0) {
+		t.Errorf("%d connections, the limit is 2, or none", e.Connections())
 	}
 }

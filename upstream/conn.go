@@ -45,7 +45,8 @@ type conn struct {
 	idleFor  time.Duration
 	idleEnd  time.Duration // when an idle connection has been idle for long enough
 	state    connState
-	decoding bool // inside Decode, where a release must wait for what Decode says of the bytes that follow
+	turns    uint8 // requests of this loop served in a row while another loop waits
+	decoding bool  // inside Decode, where a release must wait for what Decode says of the bytes that follow
 	reused   bool
 	answered bool // bytes arrived for this exchange
 	remote   bool // the other side closed its sending direction
@@ -252,8 +253,7 @@ func (c *conn) Drained(loop.Conn) {
 // Closed implements loop.Handler.
 func (c *conn) Closed(lc loop.Conn, err error) {
 	h := c.host
-	h.endpoint.dropConn()
-	h.wake()
+	woken := h.freed()
 	h.local.loop.Disarm(&c.timer)
 	busy := c.exchange != nil
 	switch was := c.state; was {
@@ -267,6 +267,8 @@ func (c *conn) Closed(lc loop.Conn, err error) {
 		c.state = connClosing
 		h.hooks().ConnClosed(h.local.loop, h.endpoint, was != connClosing || c.remote, busy)
 		c.lost(c.cutReason())
+	}
+	if !woken {
 		h.dialMore()
 	}
 }
@@ -283,7 +285,6 @@ func (c *conn) dialFailed(err error) {
 	if w := h.next(nil); w != nil {
 		h.fail(w, reason)
 	}
-	h.dialMore()
 }
 
 // Expired implements loop.Expirer: the connection was idle for long enough.

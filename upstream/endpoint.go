@@ -21,7 +21,7 @@ type Endpoint struct {
 
 	// conns counts connections, established or not, over all loops; written at connect and close only.
 	conns atomic.Int64
-	// starved has a bit for each loop (modulo 64) on which a request waits because conns is at the cluster's limit.
+	// starved has a bit for each loop (modulo 64: more loops share bits) on which a request waits because conns is at the cluster's limit.
 	starved atomic.Uint64
 }
 
@@ -39,32 +39,55 @@ func (e *Endpoint) Authority() string {
 	return e.Name
 }
 
-// takeConn counts one more connection, unless limit (0: none) forbids it.
+// takeConn counts one more connection, unless limit (0: none) forbids it. The count never goes above the limit, not even
+// for a moment: another loop would take that for a connection and wait for its end.
 func (e *Endpoint) takeConn(limit int) bool {
-	if n := e.conns.Add(1); limit > 0 && n > int64(limit) {
-		e.conns.Add(-1)
-		return false
+	if limit <= 0 {
+		e.conns.Add(1)
+		return true
 	}
-	return true
+	for {
+		n := e.conns.Load()
+		if n >= int64(limit) {
+			return false
+		}
+		if e.conns.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
 }
 
 func (e *Endpoint) dropConn() { e.conns.Add(-1) }
 
+// starvingBit is loop number i's bit in starved.
+func starvingBit(i int) uint64 { return 1 << (i & 63) }
+
 // starve notes that loop number i waits for a connection to close elsewhere; first is false when that was known.
 func (e *Endpoint) starve(i int) (first bool) {
-	bit := uint64(1) << (i & 63)
-	return e.starved.Or(bit)&bit == 0
+	return e.starved.Or(starvingBit(i))&starvingBit(i) == 0
 }
 
-// takeStarving removes and returns a loop number (modulo 64) that waits; ok is false when none does.
-func (e *Endpoint) takeStarving() (i int, ok bool) {
+// sated takes starve back.
+func (e *Endpoint) sated(i int) {
+	if e.starved.Load()&starvingBit(i) != 0 {
+		e.starved.And(^starvingBit(i))
+	}
+}
+
+// starvesElsewhere reports whether a loop other than number i waits.
+func (e *Endpoint) starvesElsewhere(i int) bool { return e.starved.Load()&^starvingBit(i) != 0 }
+
+// takeStarving removes and returns a loop number (modulo 64) that waits, loop number i last and the others in turn
+// behind it; ok is false when none does.
+func (e *Endpoint) takeStarving(i int) (next int, ok bool) {
 	for {
 		set := e.starved.Load()
 		if set == 0 {
 			return 0, false
 		}
-		if e.starved.CompareAndSwap(set, set&(set-1)) {
-			return bits.TrailingZeros64(set), true
+		next = (i + 1 + bits.TrailingZeros64(bits.RotateLeft64(set, -(i+1)))) & 63
+		if e.starved.CompareAndSwap(set, set&^starvingBit(next)) {
+			return next, true
 		}
 	}
 }

@@ -93,8 +93,7 @@ func (h *host) next(p *protocols.Protocol) *Wait {
 // dialMore starts as many connections as there are requests waiting without one, within the endpoint's limit.
 func (h *host) dialMore() {
 	for w := h.oldest; h.dialling < h.waiting && w != nil; w = w.next {
-		if !h.endpoint.takeConn(h.local.set.config.Limits.Connections) {
-			h.starve()
+		if !h.takeConn() {
 			return
 		}
 		h.dial(w.protocol, w.env)
@@ -116,37 +115,63 @@ func (h *host) dial(p *protocols.Protocol, env *protocols.Env) {
 	}
 }
 
-// offer gives a fresh or released connection to the request that waits longest, or keeps it idle.
+// maxTurns is how many requests of its own loop a connection serves in a row while another loop waits for one.
+const maxTurns = 16
+
+// offer gives a fresh or released connection to the request that waits longest, or keeps it idle, unless another loop
+// needs it more: then it is closed, and Closed wakes that loop.
 func (h *host) offer(c *conn) {
+	starving := h.endpoint.starvesElsewhere(h.local.loop.Index())
+	if starving && c.turns >= maxTurns {
+		c.close(nil)
+		return
+	}
 	if w := h.next(c.protocol); w != nil {
+		c.turns++
+		if !starving {
+			c.turns = 0
+		}
 		x := w.exchange
 		h.local.freeWait(w)
 		x.Ready(c.lend(x))
 		return
 	}
-	if h.index < 0 || c.single() {
+	if h.index < 0 || starving || c.single() {
 		c.close(nil)
 		return
 	}
-	if h.endpoint.starved.Load() != 0 {
-		c.close(nil) // and Closed wakes the loop that waits
-		return
-	}
+	h.sated()
 	c.becomeIdle()
 }
 
-// starve asks the other loops for a connection: the endpoint is at its limit, and a request waits here.
-func (h *host) starve() {
-	h.hooks().Starved(h.local.loop, h.endpoint)
-	if !h.endpoint.starve(h.local.loop.Index()) {
-		return
+// sated takes it back that this loop waits for a connection. Where loops share bits, the others' wait is not to be lost.
+func (h *host) sated() {
+	if len(h.local.cluster.locals) <= 64 {
+		h.endpoint.sated(h.local.loop.Index())
 	}
-	e := h.endpoint
-	for _, l := range h.local.cluster.locals {
-		if l != h.local {
-			l.loop.Post(func() { l.yield(e) })
+}
+
+// takeConn counts a connection that is about to be made. At the endpoint's limit it asks the other loops for one instead.
+func (h *host) takeConn() bool {
+	e, limit, i := h.endpoint, h.local.set.config.Limits.Connections, h.local.loop.Index()
+	if e.takeConn(limit) {
+		return true
+	}
+	first := e.starve(i)
+	// What was closed just before the bit was there to be seen wakes nobody.
+	if e.takeConn(limit) {
+		h.sated()
+		return true
+	}
+	h.hooks().Starved(h.local.loop, e)
+	if first {
+		for _, l := range h.local.cluster.locals {
+			if l != h.local {
+				l.loop.Post(func() { l.yield(e) })
+			}
 		}
 	}
+	return false
 }
 
 // yield closes an idle connection to e for the sake of another loop.
@@ -159,11 +184,21 @@ func (l *Local) yield(e *Endpoint) {
 	}
 }
 
-// wake lets a loop that waits for a connection dial, now that this loop has closed one.
-func (h *host) wake() {
-	i, ok := h.endpoint.takeStarving()
+// freed counts a connection that has closed, and gives its place to a loop that waits for one. It reports whether there
+// was one: then this loop, if it waits too, has its turn later.
+func (h *host) freed() bool {
+	h.endpoint.dropConn()
+	if i := h.local.loop.Index(); h.waiting > h.dialling && h.endpoint.starvesElsewhere(i) {
+		h.endpoint.starve(i)
+	}
+	return h.wake()
+}
+
+// wake lets a loop that waits for a connection dial.
+func (h *host) wake() bool {
+	i, ok := h.endpoint.takeStarving(h.local.loop.Index())
 	if !ok {
-		return
+		return false
 	}
 	e := h.endpoint
 	for _, l := range h.local.cluster.locals {
@@ -171,13 +206,19 @@ func (h *host) wake() {
 			l.loop.Post(func() { l.pump(e) })
 		}
 	}
+	return true
 }
 
-// pump dials for the requests that wait for e.
+// pump dials for the requests that wait for e; when there are none, it is the next loop's turn.
 func (l *Local) pump(e *Endpoint) {
 	for _, h := range l.hosts {
-		if h.endpoint == e {
+		if h.endpoint != e {
+			continue
+		}
+		if h.waiting > h.dialling {
 			h.dialMore()
+		} else {
+			h.wake()
 		}
 	}
 }
