@@ -146,7 +146,7 @@ func TestSecondBindFails(t *testing.T) {
 
 func TestIPv6AndWildcard(t *testing.T) {
 	g := newGroup(t, 2)
-	for _, at := range []string{"[::1]:0", "[::]:0", "0.0.0.0:0"} {
+	for _, at := range []string{"[::1]:0", "[::]:0", "0.0.0.0:0"} { // IPv4 reaches the last two
 		addrs := make(chan [2]loop.Addr, 1)
 		l, err := g.Listen(loop.ListenOptions{Name: at, Addr: mustAddr(at)}, acceptFunc(func(c loop.Conn) loop.Handler {
 			addrs <- [2]loop.Addr{c.LocalAddr(), c.RemoteAddr()}
@@ -173,6 +173,29 @@ func TestIPv6AndWildcard(t *testing.T) {
 			t.Errorf("%s: the loop says %s and %s, the client %s and %s", at, got[0], got[1], c.RemoteAddr(), c.LocalAddr())
 		}
 		c.Close()
+	}
+}
+
+func TestEveryAddress(t *testing.T) {
+	without := func(loop.Addr) (int, error) { return -1, os.NewSyscallError("socket", syscall.EAFNOSUPPORT) }
+	full := func(loop.Addr) (int, error) { return -1, os.NewSyscallError("socket", syscall.EMFILE) }
+	for _, test := range []struct {
+		at, want string
+		open     func(loop.Addr) (int, error)
+	}{
+		{"[::]:80", "0.0.0.0:80", without},
+		{"[::]:80", "[::]:80", full},
+		{"[::1]:80", "[::1]:80", without}, // it fails, rather than listen elsewhere
+		{"0.0.0.0:80", "0.0.0.0:80", without},
+		{"127.0.0.1:80", "127.0.0.1:80", without},
+	} {
+		if got := loop.EveryAddr(mustAddr(test.at), test.open); got != mustAddr(test.want) {
+			t.Errorf("%s becomes %s, want %s", test.at, got, test.want)
+		}
+	}
+	at := loop.Addr{Path: "@everywhere"}
+	if got := loop.EveryAddr(at, without); got != at {
+		t.Errorf("%s becomes %s", at, got)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // ListenOptions say where to listen and how.
 type ListenOptions struct {
 	Name     string // for logs and errors
-	Addr     Addr   // port 0 means any free one
+	Addr     Addr   // port 0 means any free one; [::] takes IPv4 too, and is 0.0.0.0 on a host without IPv6
 	Backlog  int    // 0 means as many as the system allows
 	MaxConns int    // open connections above which new ones are closed at once; 0 means no limit
 	// KeepAlive is how long a connection is idle before TCP probes the peer; 0 for no probes.

@@ -24,6 +24,7 @@ func openSockets(o ListenOptions, loops int) (fds []int, bound Addr, err error) 
 			fds = nil
 		}
 	}()
+	o.Addr = everyAddr(o.Addr, newSocket)
 	if fds, err = inherit(o); err != nil {
 		return fds, Addr{}, err
 	}
@@ -46,6 +47,21 @@ func openSockets(o ListenOptions, loops int) (fds []int, bound Addr, err error) 
 		bound = boundAddr(fd, bound)
 	}
 	return fds, bound, nil
+}
+
+// everyAddr is 0.0.0.0 for [::] on a host without IPv6, where every address is an IPv4 address; else it is a.
+func everyAddr(a Addr, open func(Addr) (int, error)) Addr {
+	if ip := a.AddrPort.Addr(); a.Path != "" || !ip.Is6() || !ip.IsUnspecified() {
+		return a
+	}
+	fd, err := open(a)
+	if err == nil {
+		_ = unix.Close(fd)
+	}
+	if !errors.Is(err, unix.EAFNOSUPPORT) {
+		return a
+	}
+	return Addr{AddrPort: netip.AddrPortFrom(netip.IPv4Unspecified(), a.AddrPort.Port())}
 }
 
 // inherit duplicates o.Files after a look at what they are.

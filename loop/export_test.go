@@ -1,0 +1,4 @@
+package loop
+
+// EveryAddr is for tests.
+var EveryAddr = everyAddr
