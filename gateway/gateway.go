@@ -156,6 +156,7 @@ func (g *Gateway) newListener(cfg *config.Listener, tables map[string]*table) (*
 func (g *Gateway) Start() error {
 	g.state.Store(int32(StateStarting))
 	setMemoryPolicy(g.log)
+	g.declareLoopMetrics()
 	for _, l := range g.listeners {
 		if err := g.bind(l); err != nil {
 			return err

@@ -18,7 +18,7 @@ func (g *Gateway) hooks() upstream.Hooks {
 		ClusterAdded:  func(c *upstream.Cluster) any { return g.counters.Cluster(c.Name) },
 		EndpointAdded: func(e *upstream.Endpoint) any { return g.counters.Endpoint(e.Cluster.Name, e.Name) },
 		ResolveFailed: func(c *upstream.Cluster, name string, err error) {
-			g.log.Warn("a host name could not be resolved; the last known addresses stay in use",
+			g.log.Warn("a host name could not be resolved; addresses that were found before stay in use",
 				"cluster", c.Name, "host", name, "error", err)
 		},
 		ConnOpened: func(l loop.Loop, e *upstream.Endpoint) {

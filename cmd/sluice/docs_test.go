@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -14,9 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"sluice/gateway"
 	"sluice/gateway/config"
-	"sluice/gateway/telemetry/accesslog"
-	"sluice/gateway/telemetry/logging"
 	"sluice/gateway/telemetry/metrics"
 )
 
@@ -132,12 +130,8 @@ func visibleFlags(cmd *cobra.Command) []string {
 
 // declaredMetrics are the gateway's, by name.
 func declaredMetrics() map[string]metrics.Declaration {
-	r := metrics.NewRegistry()
-	metrics.NewSet(r)
-	logging.NewManager(logging.Options{}).RegisterMetrics(r)
-	accesslog.NewManager(slog.New(slog.DiscardHandler)).RegisterMetrics(r)
 	byName := map[string]metrics.Declaration{}
-	for _, d := range r.Declared() {
+	for _, d := range gateway.DeclaredMetrics() {
 		byName[d.Name] = d
 	}
 	return byName

@@ -22,14 +22,14 @@ type Set struct {
 }
 
 type downstream struct {
-	opened, closed, refused *CounterFamily
-	unserved, tunnels       *CounterFamily
-	active                  *GaugeFamily
-	received, sent          *CounterFamily
-	requests, reset         *CounterFamily
-	requestsActive          *GaugeFamily
-	failed, responses       *CounterFamily
-	duration, process       *HistogramFamily
+	opened, closed    *CounterFamily
+	unserved, tunnels *CounterFamily
+	active            *GaugeFamily
+	received, sent    *CounterFamily
+	requests, reset   *CounterFamily
+	requestsActive    *GaugeFamily
+	failed, responses *CounterFamily
+	duration, process *HistogramFamily
 }
 
 type route struct {
@@ -51,7 +51,6 @@ func NewSet(r *Registry) *Set {
 		down: downstream{
 			opened:         r.Counter("sluice_downstream_connections_total", "Connections accepted.", "listener"),
 			closed:         r.Counter("sluice_downstream_connections_closed_total", "Connections closed.", "listener"),
-			refused:        r.Counter("sluice_downstream_connections_refused_total", "Connections closed at accept because a limit was reached.", "listener"),
 			unserved:       r.Counter("sluice_downstream_connections_unserved_total", "Connections closed because the listener has nothing to do with them.", "listener"),
 			tunnels:        r.Counter("sluice_downstream_tunnels_total", "Exchanges that became a tunnel.", "listener"),
 			active:         r.Gauge("sluice_downstream_connections_active", "Connections open.", "listener"),
@@ -154,7 +153,6 @@ func (c *Classes) Of(code int) Counter {
 type Listener struct {
 	Connections       Counter // accepted
 	ConnectionsClosed Counter
-	Refused           Counter // at accept
 	Unserved          Counter // connections of a listener without a filter chain
 	Tunnels           Counter // exchanges that became one
 	Active            Gauge   // connections
@@ -172,7 +170,7 @@ type Listener struct {
 func (s *Set) Listener(name string) *Listener {
 	d := &s.down
 	return &Listener{
-		Connections: d.opened.With(name), ConnectionsClosed: d.closed.With(name), Refused: d.refused.With(name),
+		Connections: d.opened.With(name), ConnectionsClosed: d.closed.With(name),
 		Unserved: d.unserved.With(name), Tunnels: d.tunnels.With(name),
 		Active: d.active.With(name), Received: d.received.With(name), Sent: d.sent.With(name),
 		Requests: d.requests.With(name), RequestsReset: d.reset.With(name), RequestsActive: d.requestsActive.With(name),
