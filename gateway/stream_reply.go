@@ -28,6 +28,9 @@ func (st *stream) reply(status int) {
 // answerLocally sends st.resp and body, which is not kept, and ends the exchange.
 func (st *stream) answerLocally(body []byte) {
 	now := st.w.loop.Now()
+	if left := st.req.ContentLength - st.received; st.request != directionEnded && left > int64(st.s.l.env.Limits.DiscardBytes) {
+		st.s.announceEnd(now) // the codec closes rather than read so much only to drop it
+	}
 	h := &st.resp
 	var buf [32]byte
 	protocols.AddTo(h, protocols.NameDate, st.w.loop.Wall(now).UTC().AppendFormat(buf[:0], http.TimeFormat))

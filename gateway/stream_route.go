@@ -109,7 +109,7 @@ func (st *stream) editAnswerFields() {
 // Value implements router.Values: header values that are made of variables.
 func (st *stream) Value(template int) []byte {
 	st.fillRecord(&st.w.record)
-	st.w.value = st.s.l.table.values[template].Append(st.w.value[:0], &st.w.record)
+	st.w.value = st.s.l.table.values[template].AppendValue(st.w.value[:0], &st.w.record)
 	return st.w.value
 }
 
