@@ -111,6 +111,9 @@ func (st *stream) fillRecord(r *accesslog.Record) {
 		RequestID: st.req.Get(protocols.NameXRequestID), Attempts: st.tries,
 	}
 	r.Process = st.process(r.Duration)
+	if st.staled {
+		r.Attempts++ // it does not count as a try of the policy, but it was sent
+	}
 	if st.local != nil {
 		r.Cluster = st.local.Cluster().Name
 	}
