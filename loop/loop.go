@@ -40,9 +40,9 @@ type Conn interface {
 	// one write. It is for multiplexed connections.
 	Gather(on bool)
 
-	// Pause stops calls of Received and, at the next event, reading. Resume undoes it and, when bytes were left
-	// unconsumed, makes the loop call Received with them in its next round even if the peer sends nothing more; it may
-	// be called on a connection that is not paused for just that effect.
+	// Pause stops reading and calls of Received. Resume undoes it and, when bytes were left unconsumed, makes the loop
+	// call Received with them in its next round even if the peer sends nothing more; it may be called on a connection
+	// that is not paused for just that effect. Neither makes a system call of its own.
 	Pause()
 	Resume()
 

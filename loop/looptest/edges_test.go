@@ -163,3 +163,28 @@ func TestNoReadIsEmpty(t *testing.T) {
 		t.Error("the FIN was not seen")
 	}
 }
+
+// TestLingeringReadsWhatIsThere closes connections whose input no event will tell of again: it is dropped, and the FIN
+// behind it ends them at once.
+func TestLingeringReadsWhatIsThere(t *testing.T) {
+	for _, paused := range []bool{true, false} {
+		l := looptest.New(t)
+		var c loop.Conn
+		p := l.Connect(acceptFunc(func(conn loop.Conn) loop.Handler { c = conn; return &sink{} }))
+		l.Run()
+		if paused {
+			l.Do(func() { c.Pause(); c.CloseWrite() }) // Close has no FIN to send, which would make an event
+		}
+		l.Do(func() {
+			if !paused {
+				c.Close(loop.CloseLingering, nil)
+			}
+			p.SendBytes(make([]byte, 200_000)) // takes several reads
+			p.CloseWrite()
+		})
+		l.Do(func() { c.Close(loop.CloseLingering, nil) })
+		if !p.Closed() || p.WasReset() || p.Unread() != 0 {
+			t.Errorf("paused %v: closed %v, reset %v, %d bytes are unread", paused, p.Closed(), p.WasReset(), p.Unread())
+		}
+	}
+}
