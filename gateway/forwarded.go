@@ -48,8 +48,8 @@ func (st *stream) editForwarded() {
 	trusted := len(f.Trusted) > 0 && f.trusts(peer)
 	b := st.w.scratch[:0]
 	if !f.NoXFF {
-		if old := h.Get(protocols.NameXForwardedFor); trusted && len(old) > 0 {
-			b = append(append(b, old...), ", "...)
+		if trusted {
+			b = appendList(b, h, protocols.NameXForwardedFor)
 		}
 		if peer.IsValid() {
 			b = peer.AppendTo(b)
@@ -58,17 +58,17 @@ func (st *stream) editForwarded() {
 		}
 		h.Put(protocols.NameXForwardedFor, b)
 	}
-	if !f.NoXFProto && !(trusted && h.Has(protocols.NameXForwardedProto)) {
+	if !f.NoXFProto && !(trusted && keepLast(h, protocols.NameXForwardedProto)) {
 		h.PutString(protocols.NameXForwardedProto, "http")
 	}
-	if !f.NoXFHost && !(trusted && h.Has(protocols.NameXForwardedHost)) {
+	if !f.NoXFHost && !(trusted && keepLast(h, protocols.NameXForwardedHost)) {
 		b = append(b[:0], h.Authority()...)
 		h.Put(protocols.NameXForwardedHost, b)
 	}
 	if !trusted && h.Has(protocols.NameForwarded) {
 		h.Del(protocols.NameForwarded)
 	}
-	if !f.NoRequestID && !(trusted && h.Has(protocols.NameXRequestID)) {
+	if !f.NoRequestID && !(trusted && keepLast(h, protocols.NameXRequestID)) {
 		b = st.w.appendRequestID(b[:0])
 		h.Put(protocols.NameXRequestID, b)
 	}
@@ -76,4 +76,30 @@ func (st *stream) editForwarded() {
 		protocols.AddTo(h, protocols.NameVia, f.via(h))
 	}
 	st.w.scratch = b[:0]
+}
+
+// appendList appends the values of all fields called id, each with ", " behind it: several fields are one list
+// (RFC 9110 section 5.3), and the last entry is the one that the trusted peer vouches for.
+func appendList(dst []byte, h *protocols.Header, id protocols.NameID) []byte {
+	for i := range h.Len() {
+		if f, _, value, ok := h.Field(i); ok && f == id && len(value) > 0 {
+			dst = append(append(dst, value...), ", "...)
+		}
+	}
+	return dst
+}
+
+// keepLast deletes all fields called id but the last, which is the one that the trusted peer has added. It reports
+// whether there is one.
+func keepLast(h *protocols.Header, id protocols.NameID) bool {
+	last := -1
+	for i := range h.Len() {
+		if f, _, _, ok := h.Field(i); ok && f == id {
+			if last >= 0 {
+				h.Delete(last)
+			}
+			last = i
+		}
+	}
+	return last >= 0
 }

@@ -55,11 +55,12 @@ func (l *localListener) open(c loop.Conn) *session {
 	w.sessions.add(s)
 	w.shard.Inc(l.counters.Connections)
 	w.shard.AddGauge(l.counters.Active, 1)
-	w.loop.Arm(&s.timer, s.deadline())
 	if l.protocol.ID == protocols.ProtocolTCP {
 		// In many protocols the server speaks first: the stream starts without waiting for a byte.
 		s.phase = phaseTunnel
-		w.loop.Post(func() { s.Received(c, nil) })
+		s.Received(c, nil)
+	} else {
+		s.rearm()
 	}
 	return s
 }
@@ -77,11 +78,16 @@ func (s *session) Received(c loop.Conn, b []byte) int {
 		return 0
 	}
 	now := s.w.loop.Now()
-	if s.phase != phaseHead {
-		s.moved = now // a head has its time as a whole: trickling it does not help
-	}
 	n := 0
 	for starts := 0; ; starts++ {
+		if s.stream == nil && c.Buffered() > loop.HighWater {
+			// A client that sends requests and reads no answers must not make us keep them: Drained goes on.
+			s.unread = len(b) - n
+			s.moved = now
+			c.Pause()
+			s.hasten()
+			return n
+		}
 		used, err := s.codec.Decode(now, b[n:], s, c)
 		n += used
 		if err != nil {
@@ -124,9 +130,9 @@ func (s *session) between(now time.Duration) {
 		}
 		s.close(loop.CloseFlushed, nil)
 	case s.unread > 0 && s.phase == phaseIdle:
-		s.phase = phaseHead
+		s.phase = phaseHead // it has its time as a whole: trickling it does not help
 		s.moved = now
-		s.rearm(now)
+		s.hasten()
 	}
 }
 
@@ -154,10 +160,14 @@ func (s *session) refuse(err error) {
 	if errors.As(err, &pe) {
 		reason, detail = pe.Reason, pe.Detail
 	}
-	if st := s.stream; st != nil {
+	switch st := s.stream; {
+	case st != nil:
 		st.detail = detail
 		st.fail(reason)
-	} else {
+	case s.codec.Status().Idle || s.codec.Status().Phase == protocols.PhaseClosing:
+		// Nothing that could be answered: empty lines, or the rest of a request whose answer is complete.
+		s.w.shard.Inc(s.l.counters.Failed[reason])
+	default:
 		st := s.w.newStream(s)
 		s.stream = st
 		st.refuse(reason, detail)
@@ -184,9 +194,19 @@ func (s *session) ReadClosed(c loop.Conn, rest []byte) {
 	case s.phase != phaseTunnel && (st.request == directionEnded || st.wantsTunnel()):
 		// The request is complete: its answer is still wanted (RFC 9112 section 9.6 lets a client half-close), but not
 		// for ever.
-		s.rearm(s.moved)
+		s.hasten()
+	case st.holding():
+		// The upstream is told when there is one: resumeInput.
 	default:
 		s.endInput(rest)
+	}
+}
+
+// resumeInput lets a request go on that was held back.
+func (s *session) resumeInput() {
+	s.conn.Resume()
+	if s.eof && s.unread == 0 && s.phase == phaseTunnel && s.stream != nil && !s.stream.holding() {
+		s.endInput(nil)
 	}
 }
 
@@ -204,6 +224,8 @@ func (s *session) Drained(loop.Conn) {
 	s.moved = s.w.loop.Now()
 	if s.stream != nil {
 		s.stream.drained()
+	} else {
+		s.conn.Resume() // Received paused it
 	}
 }
 
@@ -247,7 +269,7 @@ func (s *session) finished() {
 		now := s.w.loop.Now()
 		s.phase = phaseIdle
 		s.moved = now
-		s.rearm(now)
+		s.rearm()
 		if s.unread > 0 {
 			s.conn.Resume()
 		}
@@ -260,7 +282,7 @@ func (s *session) drain(now time.Duration) {
 		s.announceEnd(now)
 		return
 	}
-	s.rearm(now)
+	s.hasten()
 }
 
 // announceEnd makes the answer in progress say that it is the last, if its head is still to come.

@@ -24,7 +24,12 @@ func (s *session) deadline() time.Duration {
 		}
 		return after(s.moved, t.Head)
 	case phaseIdle:
-		if s.w.draining != drainOff {
+		switch {
+		case s.conn.Buffered() > loop.HighWater:
+			return after(s.moved, t.Progress)
+		case !s.codec.Status().Idle:
+			return after(s.moved, t.Head) // for what is left of a request that was answered early
+		case s.w.draining != drainOff:
 			return s.moved + drainIdle
 		}
 		return after(s.moved, s.l.idle)
@@ -57,7 +62,8 @@ func after(from, limit time.Duration) time.Duration {
 	return from + limit
 }
 
-func (s *session) rearm(time.Duration) {
+// rearm moves the timer to the deadline.
+func (s *session) rearm() {
 	if d := s.deadline(); d != never {
 		s.w.loop.Arm(&s.timer, d)
 	} else {
@@ -65,11 +71,18 @@ func (s *session) rearm(time.Duration) {
 	}
 }
 
+// hasten moves the timer to the deadline if that is earlier: a later one is seen when the timer fires.
+func (s *session) hasten() {
+	if d := s.deadline(); d != never && (!s.timer.Armed() || d < s.timer.At()) {
+		s.w.loop.Arm(&s.timer, d)
+	}
+}
+
 // Expired implements loop.Expirer.
 func (s *session) Expired(_ *loop.Timer, now time.Duration) {
 	s.noticeProgress(now)
 	if d := s.deadline(); d > now {
-		s.rearm(now)
+		s.rearm()
 		return
 	}
 	switch s.phase {
@@ -80,14 +93,24 @@ func (s *session) Expired(_ *loop.Timer, now time.Duration) {
 		}
 		s.timeout(protocols.ReasonIdleTimeout)
 	case phaseIdle:
-		s.timeout(protocols.ReasonIdleTimeout)
+		switch {
+		case s.conn.Buffered() > loop.HighWater:
+			s.w.shard.Inc(s.l.counters.Failed[protocols.ReasonSlowReader])
+			s.close(loop.CloseReset, nil)
+		case !s.codec.Status().Idle:
+			s.timeout(protocols.ReasonBodyTimeout)
+		default:
+			s.timeout(protocols.ReasonIdleTimeout)
+		}
 	case phaseExchange:
 		s.exchangeExpired()
 	case phaseTunnel:
-		if s.stream != nil {
-			s.stream.cut(protocols.ReasonIdleTimeout)
+		if s.stream == nil {
+			s.timeout(protocols.ReasonIdleTimeout)
+			return
 		}
-		s.timeout(protocols.ReasonIdleTimeout)
+		s.stream.reason = protocols.ReasonIdleTimeout
+		s.stream.gone()
 	case phaseClosing:
 	}
 }

@@ -119,18 +119,18 @@ func (st *stream) start(ev *protocols.Event) protocols.Verdict {
 	st.started = now
 	st.request = directionOpen
 	st.count()
+	s := st.s
+	s.moved = now
 	if ev.End {
 		st.endRequest(now)
-	} else if st.s.phase == phaseExchange {
-		st.s.rearm(now)
 	}
+	s.hasten()
 	if st.w.draining != drainOff {
-		st.s.drain(now)
+		s.drain(now)
 	}
-	s := st.s
 	st.admit()
-	// The stream may be over, and even in use again, unless it still is the session's.
-	if s.stream == st && st.id == ev.Stream && st.holding() {
+	// The stream may be over, unless it still is the session's. Received looks at what that means for the next one.
+	if s.stream != st || st.holding() {
 		return protocols.Pause
 	}
 	return protocols.More
@@ -140,7 +140,7 @@ func (st *stream) start(ev *protocols.Event) protocols.Verdict {
 func (st *stream) endRequest(now time.Duration) {
 	st.request = directionEnded
 	st.requested = now
-	if st.route != nil {
+	if st.route != nil && st.s.phase != phaseTunnel {
 		st.armTimeout(now)
 	}
 }
@@ -159,8 +159,9 @@ func (st *stream) requestEvent(ev *protocols.Event) protocols.Verdict {
 		st.gone()
 		return protocols.More
 	}
+	st.s.moved = now
 	st.received += int64(len(ev.Data))
-	if st.bodyLimit > 0 && st.received > st.bodyLimit {
+	if st.bodyLimit > 0 && st.received > st.bodyLimit && st.s.phase != phaseTunnel {
 		st.fail(protocols.ReasonBodyTooLarge)
 		return protocols.More
 	}
@@ -187,7 +188,7 @@ func (st *stream) requestEvent(ev *protocols.Event) protocols.Verdict {
 		st.request = directionFull
 		st.s.conn.Pause()
 		st.buffered = st.lease.Buffered()
-		st.s.rearm(st.w.loop.Now())
+		st.s.hasten()
 		return protocols.Pause
 	}
 	return protocols.More
@@ -221,7 +222,6 @@ func (st *stream) Event(ev *protocols.Event) protocols.Verdict {
 		st.answered = now
 		st.resp.Take(ev.Header)
 		st.status = st.resp.Status
-		st.answer = directionOpen
 		st.editAnswer()
 		return st.answerEvent(protocols.Event{Kind: protocols.KindHead, End: ev.End, Header: &st.resp})
 	case protocols.KindData, protocols.KindTrailer:
@@ -236,8 +236,11 @@ func (st *stream) Event(ev *protocols.Event) protocols.Verdict {
 	return protocols.More
 }
 
-// interim forwards a 1xx head.
+// interim forwards a 1xx head, unless the client does not read: nobody misses what says nothing yet.
 func (st *stream) interim(ev *protocols.Event) protocols.Verdict {
+	if st.s.conn.Buffered() > loop.HighWater {
+		return protocols.More
+	}
 	st.toClient = protocols.Event{Kind: protocols.KindHead, Interim: true, Stream: st.id, Header: ev.Header}
 	if _, err := st.s.codec.Encode(st.w.loop.Now(), &st.toClient, st.s.conn); err != nil {
 		st.detail = err.Error()
@@ -252,11 +255,14 @@ func (st *stream) answerEvent(ev protocols.Event) protocols.Verdict {
 	st.toClient.Stream = st.id
 	if _, err := st.s.codec.Encode(st.w.loop.Now(), &st.toClient, st.s.conn); err != nil {
 		st.detail = err.Error()
-		st.cut(protocols.ReasonInternal)
+		st.fail(protocols.ReasonUpstreamProtocol) // what we can't say, the upstream should not have said
 		return protocols.Pause
 	}
-	if ev.Kind == protocols.KindHead && st.s.codec.Status().Phase == protocols.PhaseTunnel {
-		st.becomeTunnel()
+	if ev.Kind == protocols.KindHead {
+		st.answer = directionOpen
+		if st.s.codec.Status().Phase == protocols.PhaseTunnel {
+			st.becomeTunnel()
+		}
 	}
 	switch {
 	case ev.End:
@@ -269,7 +275,7 @@ func (st *stream) answerEvent(ev protocols.Event) protocols.Verdict {
 		st.answer = directionFull
 		st.lease.Pause()
 		st.s.buffered = st.s.conn.Buffered()
-		st.s.rearm(st.w.loop.Now())
+		st.s.hasten()
 		return protocols.Pause
 	}
 	return protocols.More
@@ -279,17 +285,12 @@ func (st *stream) answerEvent(ev protocols.Event) protocols.Verdict {
 func (st *stream) becomeTunnel() {
 	s := st.s
 	st.deadline = 0
-	st.w.loop.Disarm(&st.tryTimer)
+	st.stopTry()
 	s.phase = phaseTunnel
 	st.w.shard.Inc(s.l.counters.Tunnels)
 	st.request = directionOpen
-	s.rearm(st.w.loop.Now())
-	switch {
-	case s.unread > 0:
-		s.conn.Resume()
-	case s.eof:
-		s.endInput(nil)
-	}
+	s.rearm()
+	s.resumeInput()
 }
 
 // drained is called when the client has taken its output: the answer may go on.

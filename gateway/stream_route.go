@@ -40,6 +40,9 @@ func (st *stream) admit() {
 		}
 	}
 	switch {
+	case st.req.Method == protocols.MethodConnect && (r.Rule.Redirect != nil || r.Rule.Direct != nil):
+		st.detail = "CONNECT asks for a tunnel, and this route leads nowhere"
+		st.fail(protocols.ReasonNotImplemented)
 	case r.Rule.Redirect != nil:
 		st.redirect()
 	case r.Rule.Direct != nil:

@@ -33,6 +33,9 @@ func (st *stream) acquire(fresh bool) {
 	case wait != nil:
 		st.state = upstreamWaiting
 		st.wait = wait
+		if st.deadline == 0 {
+			st.armTimeout(w.loop.Now()) // the body that is held does not count as being on its way
+		}
 	default:
 		st.fail(reason)
 	}
@@ -45,7 +48,7 @@ func (st *stream) again(fresh bool) {
 		st.request = directionOpen
 	}
 	st.acquire(fresh)
-	s.conn.Resume() // s, not st: the exchange may be over already
+	s.resumeInput() // s, not st: the exchange may be over already
 }
 
 // Ready implements upstream.Exchange.
@@ -55,7 +58,7 @@ func (st *stream) Ready(lease *upstream.Lease) {
 	held := st.holding()
 	st.begin(lease)
 	if held {
-		s.conn.Resume() // s, not st: the exchange may be over already
+		s.resumeInput() // s, not st: the exchange may be over already
 	}
 }
 
@@ -70,6 +73,9 @@ func (st *stream) begin(lease *upstream.Lease) {
 	}
 	if st.tries <= maxTries {
 		st.tried[st.tries-1] = st.endpoint
+	}
+	if st.receiving() {
+		st.deadline = 0 // the timeout runs from the end of the request
 	}
 	st.beginTry()
 	st.editForEndpoint()
@@ -111,12 +117,16 @@ func (st *stream) Failed(r protocols.Reason, e *upstream.Endpoint) {
 		st.tried[st.tries-1] = e
 	}
 	st.endpoint = e
-	if connects := r == protocols.ReasonConnectFailed || r == protocols.ReasonConnectTimeout; connects &&
-		st.tries < connectTries && st.otherEndpoints() {
+	// Nothing was sent. An endpoint that has left its cluster while the request waited for it is like one that fails.
+	unsent := r == protocols.ReasonConnectFailed || r == protocols.ReasonConnectTimeout || r == protocols.ReasonNoHealthyEndpoint
+	switch {
+	case unsent && st.tries < connectTries && st.otherEndpoints():
 		st.again(false)
-		return
+	case unsent && st.mayRetry():
+		st.backoff()
+	default:
+		st.fail(r)
 	}
-	st.fail(r)
 }
 
 // otherEndpoints reports whether the cluster has an endpoint that was not tried.
@@ -138,7 +148,7 @@ func (st *stream) Lost(how upstream.Loss) {
 	st.lease = nil
 	st.state = upstreamNone
 	st.endTry(how.Reason, st.status)
-	st.w.loop.Disarm(&st.tryTimer)
+	st.stopTry()
 	switch {
 	case st.answer != directionWaiting || st.s.phase == phaseTunnel:
 		st.cut(how.Reason)
@@ -195,7 +205,9 @@ func (st *stream) retryStatus(status int) bool {
 	if !st.route.retriesStatus(status) || !st.mayRetry() {
 		return false
 	}
+	st.status = status // of this try
 	st.dropUpstream(protocols.ReasonNone)
+	st.status = 0
 	st.backoff()
 	return true
 }
@@ -212,7 +224,7 @@ func (st *stream) backoff() {
 
 // tryTimedOut ends a try that took too long.
 func (st *stream) tryTimedOut() {
-	if st.state != upstreamLeased && st.state != upstreamWaiting || st.answer != directionWaiting {
+	if st.state != upstreamLeased || st.answer != directionWaiting {
 		return
 	}
 	st.dropUpstream(protocols.ReasonTryTimeout)

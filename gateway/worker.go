@@ -65,7 +65,9 @@ func (w *worker) freeStream(st *stream) {
 	w.active--
 	st.stopTry()
 	st.exchange = exchange{}
-	st.replay = st.replay[:0]
+	if st.replay = st.replay[:0]; cap(st.replay) > maxKeptHead {
+		st.replay = nil
+	}
 	st.toClient, st.toServer = protocols.Event{}, protocols.Event{}
 	recycle(&st.req)
 	recycle(&st.resp)

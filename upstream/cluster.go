@@ -26,7 +26,7 @@ type Cluster struct {
 	mu        sync.Mutex // guards what follows, off the loops
 	config    ClusterConfig
 	names     map[string]*watchedName // host names of the configuration, by host:port
-	endpoints map[string]*Endpoint    // by Endpoint.Name
+	endpoints map[string]*Endpoint    // by address and host name
 }
 
 // watchedName is a host that is resolved again and again.
@@ -104,18 +104,20 @@ func (c *Cluster) publish() {
 	old := c.current.Load()
 	set := &endpointSet{config: c.config}
 	var weights []balance.Endpoint
-	seen := make(map[string]*Endpoint)
+	seen, kept := make(map[string]*Endpoint), make(map[string]*Endpoint)
 	add := func(addr loop.Addr, h *HostConfig) {
 		name := addr.String()
 		if seen[name] != nil {
 			return
 		}
-		e := c.endpoints[name]
+		// A host that changes its name is another endpoint, for logs and auto host rewrite.
+		key := name + "\x00" + h.hostname()
+		e := c.endpoints[key]
 		if e == nil {
 			e = &Endpoint{Cluster: c, Addr: addr, Name: name, Hostname: h.hostname()}
 			e.Data = c.manager.hooks.EndpointAdded(e)
 		}
-		seen[name] = e
+		seen[name], kept[key] = e, e
 		set.endpoints = append(set.endpoints, e)
 		weights = append(weights, balance.Endpoint{Weight: min(max(h.Weight, 1), 128), Healthy: true})
 	}
@@ -129,7 +131,7 @@ func (c *Cluster) publish() {
 		}
 		add(h.addr(), h)
 	}
-	c.endpoints = seen
+	c.endpoints = kept
 	set.selector = c.config.Policy.build(weights, c.config.Choices)
 	set.requests, set.retries = budgets(old, c.config.Limits, len(c.locals))
 	c.current.Store(set)

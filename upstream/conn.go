@@ -152,13 +152,13 @@ func (c *conn) lost(r protocols.Reason) {
 	}
 	c.exchange = nil
 	c.host.drop()
-	x.Lost(Loss{Reason: r, Reused: c.reused, Answered: c.answered, Endpoint: c.host.endpoint})
+	x.Lost(Loss{Reason: r, Reused: c.reused, Answered: c.answered})
 }
 
 // Opened implements loop.Handler.
 func (c *conn) Opened(lc loop.Conn) {
 	c.c = lc
-	c.host.dialling--
+	c.host.lane(c.protocol).dialling--
 	c.host.hooks().ConnOpened(c.host.local.loop, c.host.endpoint)
 	c.state = connIdle
 	c.host.offer(c)
@@ -276,13 +276,13 @@ func (c *conn) Closed(lc loop.Conn, err error) {
 // dialFailed tells the request that waits longest.
 func (c *conn) dialFailed(err error) {
 	h := c.host
-	h.dialling--
+	h.lane(c.protocol).dialling--
 	h.hooks().ConnFailed(h.local.loop, h.endpoint, err)
 	reason := protocols.ReasonConnectFailed
 	if errors.Is(err, loop.ErrConnectTimeout) {
 		reason = protocols.ReasonConnectTimeout
 	}
-	if w := h.next(nil); w != nil {
+	if w := h.next(c.protocol); w != nil {
 		h.fail(w, reason)
 	}
 }

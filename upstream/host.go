@@ -17,8 +17,33 @@ type host struct {
 
 	idle           []*conn // last used last
 	oldest, newest *Wait
-	waiting        int
-	dialling       int
+	lanes          []lane // one for each protocol that was ever asked for: one, as a rule
+}
+
+// A lane counts what concerns one protocol.
+type lane struct {
+	protocol          *protocols.Protocol
+	waiting, dialling int
+}
+
+func (h *host) lane(p *protocols.Protocol) *lane {
+	for i := range h.lanes {
+		if h.lanes[i].protocol == p {
+			return &h.lanes[i]
+		}
+	}
+	h.lanes = append(h.lanes, lane{protocol: p})
+	return &h.lanes[len(h.lanes)-1]
+}
+
+// hungry reports whether more requests wait than connections are being made.
+func (h *host) hungry() bool {
+	for i := range h.lanes {
+		if h.lanes[i].waiting > h.lanes[i].dialling {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *host) hooks() *Hooks { return &h.local.cluster.manager.hooks }
@@ -54,7 +79,7 @@ func (h *host) removeIdle(c *conn) {
 }
 
 func (h *host) push(w *Wait) {
-	h.waiting++
+	h.lane(w.protocol).waiting++
 	h.hooks().Waiting(h.local.loop, h.local.cluster, 1)
 	if w.prev = h.newest; w.prev != nil {
 		w.prev.next = w
@@ -65,7 +90,7 @@ func (h *host) push(w *Wait) {
 }
 
 func (h *host) remove(w *Wait) {
-	h.waiting--
+	h.lane(w.protocol).waiting--
 	h.hooks().Waiting(h.local.loop, h.local.cluster, -1)
 	if w.prev != nil {
 		w.prev.next = w.next
@@ -92,7 +117,10 @@ func (h *host) next(p *protocols.Protocol) *Wait {
 
 // dialMore starts as many connections as there are requests waiting without one, within the endpoint's limit.
 func (h *host) dialMore() {
-	for w := h.oldest; h.dialling < h.waiting && w != nil; w = w.next {
+	for w := h.oldest; w != nil && h.hungry(); w = w.next {
+		if l := h.lane(w.protocol); l.dialling >= l.waiting {
+			continue
+		}
 		if !h.takeConn() {
 			return
 		}
@@ -103,7 +131,7 @@ func (h *host) dialMore() {
 func (h *host) dial(p *protocols.Protocol, env *protocols.Env) {
 	cfg := &h.local.set.config
 	c := newConn(h, p, env)
-	h.dialling++
+	h.lane(p).dialling++
 	lc, err := h.local.loop.Dial(loop.DialOptions{
 		Addr: h.endpoint.Addr, Source: cfg.Source, Mark: cfg.Mark, Timeout: cfg.ConnectTimeout,
 	}, c)
@@ -188,7 +216,7 @@ func (l *Local) yield(e *Endpoint) {
 // was one: then this loop, if it waits too, has its turn later.
 func (h *host) freed() bool {
 	h.endpoint.dropConn()
-	if i := h.local.loop.Index(); h.waiting > h.dialling && h.endpoint.starvesElsewhere(i) {
+	if i := h.local.loop.Index(); h.hungry() && h.endpoint.starvesElsewhere(i) {
 		h.endpoint.starve(i)
 	}
 	return h.wake()
@@ -215,7 +243,7 @@ func (l *Local) pump(e *Endpoint) {
 		if h.endpoint != e {
 			continue
 		}
-		if h.waiting > h.dialling {
+		if h.hungry() {
 			h.dialMore()
 		} else {
 			h.wake()

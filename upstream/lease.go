@@ -27,7 +27,6 @@ type Loss struct {
 	Reused bool
 	// Answered: bytes of an answer had arrived.
 	Answered bool
-	Endpoint *Endpoint
 }
 
 // A Lease is the right to use a connection for one exchange. It belongs to the loop, and ends with Release, Abort, or

@@ -86,9 +86,6 @@ func (l *Local) apply(set *endpointSet) {
 // Cluster returns the cluster.
 func (l *Local) Cluster() *Cluster { return l.cluster }
 
-// Config returns the settings in force on this loop.
-func (l *Local) Config() *ClusterConfig { return &l.set.config }
-
 // A Request says what an Acquire is for.
 type Request struct {
 	Protocol *protocols.Protocol
@@ -115,7 +112,7 @@ func (l *Local) Acquire(r *Request, x Exchange) (*Lease, *Wait, protocols.Reason
 			return c.lend(x), nil, protocols.ReasonNone
 		}
 	}
-	if h.waiting >= maxWaiting {
+	if h.lane(r.Protocol).waiting >= maxWaiting {
 		h.drop()
 		return nil, nil, protocols.ReasonOverflow
 	}

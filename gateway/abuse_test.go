@@ -1,0 +1,184 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/loop/looptest"
+)
+
+func TestPipelinedAnswersNobodyReads(t *testing.T) {
+	r := newRig(t, plain(`"direct_response":{"status":200,"body":"`+strings.Repeat("x", 4000)+`"}`, ""))
+	client := r.connect()
+	client.Window(0)
+	for range 20 {
+		client.Send(strings.Repeat("GET / HTTP/1.1\r\nHost:a\r\n\r\n", 2000))
+		r.l.Run()
+	}
+	n := 0
+	r.l.Do(func() { n = r.g.workers[0].sessions.first.conn.Buffered() })
+	if n > 1<<20 {
+		t.Errorf("%d bytes of output wait for a client that reads nothing", n)
+	}
+}
+
+func TestPipelinedUpstreamAnswersNobodyReads(t *testing.T) {
+	r := newRig(t, plain(toCluster, ""))
+	r.upstream(answering("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + strings.Repeat("x", 50000)))
+	client := r.connect()
+	client.Window(0)
+	client.Send(strings.Repeat("GET / HTTP/1.1\r\nHost:a\r\n\r\n", 2000))
+	r.l.Run()
+	n := 0
+	r.l.Do(func() { n = r.g.workers[0].sessions.first.conn.Buffered() })
+	if n > 1<<20 {
+		t.Errorf("%d bytes of output wait for a client that reads nothing", n)
+	}
+}
+
+func TestPipelinedEmptyAnswersNobodyReads(t *testing.T) {
+	r := newRig(t, plain(toCluster, ""))
+	r.upstream(answering("HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /" + strings.Repeat("x", 4000) + "\r\n\r\n"))
+	client := r.connect()
+	client.Window(0)
+	for range 5 {
+		client.Send(strings.Repeat("GET / HTTP/1.1\r\nHost:a\r\n\r\n", 2000))
+		r.l.Run()
+	}
+	n := 0
+	r.l.Do(func() { n = r.g.workers[0].sessions.first.conn.Buffered() })
+	if n > 1<<20 {
+		t.Errorf("%d bytes of output wait for a client that reads nothing", n)
+	}
+}
+
+func TestHeadTrickle(t *testing.T) {
+	r := newRig(t, plain(toCluster, ""))
+	r.upstream(answering(ok))
+	client := r.connect()
+	client.Send("GET / HTTP/1.1\r\nHost: a\r\nX: ")
+	r.l.Run()
+	for range 100 {
+		r.l.Advance(25 * time.Second)
+		client.Send("x")
+		r.l.Run()
+	}
+	if !client.Closed() {
+		t.Error("a head has been arriving for 2500 s and the connection is still there (limit: 30 s)")
+	}
+}
+
+func TestDiscardTrickle(t *testing.T) {
+	r := newRig(t, plain(`"direct_response":{"status":200,"body":"ok"}`, ""))
+	client := r.connect()
+	client.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n")
+	r.l.Run()
+	for range 100 {
+		client.Send("x")
+		r.l.Run()
+		r.l.Advance(70 * time.Second)
+	}
+	if !client.Closed() {
+		t.Error("a body that nobody wants has been trickling for 7000 s")
+	}
+}
+
+func TestSlowReaderIsNotKeptByItsNextRequest(t *testing.T) {
+	r := newRig(t, plain(toCluster, ""))
+	r.upstream(func(p *looptest.Peer) {
+		p.OnReceive(func([]byte) {
+			p.Send("HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n")
+			p.SendBytes(make([]byte, 1<<20))
+		})
+	})
+	client := r.connect()
+	client.Window(0)
+	client.Send(get)
+	r.l.Run()
+	for range 100 {
+		r.l.Advance(50 * time.Second)
+		client.Send("G")
+		r.l.Run()
+	}
+	if !client.Closed() {
+		t.Error("a client that has read nothing for 5000 s is kept by a byte of the next request now and then")
+	}
+}
+
+func TestTwoXFFLines(t *testing.T) {
+	doc := plain(toCluster, "")
+	doc = strings.Replace(doc, `"x_forwarded_for":false,`, `"trusted_networks":["192.0.2.0/24"],`, 1)
+	r := newRig(t, doc)
+	ups := r.upstream(answering(ok))
+	client := r.connect()
+	client.Send("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n")
+	r.l.Run()
+	got := (*ups)[0].Take()
+	if !strings.Contains(got, "203.0.113.9") {
+		t.Errorf("the address that the trusted proxy added is lost, what the client invented is kept:\n%s", got)
+	}
+}
+
+func TestConnectToDirectResponse(t *testing.T) {
+	r := newRig(t, plain(`"direct_response":{"status":200,"body":"ok"}`, ""))
+	client := r.connect()
+	client.Send("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")
+	r.l.Run()
+	got := client.Take()
+	client.Send("bytes of the tunnel")
+	r.l.Run()
+	if !client.Closed() && strings.HasPrefix(got, "HTTP/1.1 200") {
+		var ph phase
+		r.l.Do(func() { ph = r.g.workers[0].sessions.first.phase })
+		t.Errorf("a tunnel to nowhere: %q, session phase %d", got, ph)
+	}
+}
+
+func TestInterimAnswersNobodyReads(t *testing.T) {
+	r := newRig(t, plain(toCluster, ""))
+	r.upstream(answering(strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: "+strings.Repeat("y", 60000)+"\r\n\r\n", 32)))
+	c := r.connect()
+	c.Window(0)
+	c.Send(get)
+	r.l.Run()
+	n := 0
+	r.l.Do(func() { n = r.g.workers[0].sessions.first.conn.Buffered() })
+	if n > 256<<10 {
+		t.Errorf("%d bytes of interim answers wait for a client that reads nothing", n)
+	}
+}
+
+func TestFreeStreamsKeepLittle(t *testing.T) {
+	r := newRig(t, plain(`"route":{"cluster_name":"c","retry_policy":{"retry_on":true,"num_retries":1}}`, ""))
+	r.upstream(func(p *looptest.Peer) {
+		p.OnReceive(func([]byte) {
+			if strings.HasSuffix(p.Received(), "END") {
+				p.Send(ok)
+			}
+		})
+	})
+	var cs []*looptest.Peer
+	for range 100 {
+		c := r.connect()
+		c.Send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + strings.Repeat("x", 59997))
+		r.l.Run()
+		cs = append(cs, c)
+	}
+	for _, c := range cs {
+		c.Send("END")
+		r.l.Run()
+		c.Close()
+	}
+	r.l.Run()
+	total, n := 0, 0
+	r.l.Do(func() {
+		for st := r.g.workers[0].streams; st != nil; st = st.next {
+			n++
+			total += cap(st.replay) + st.req.Size() + st.resp.Size()
+		}
+	})
+	if n == 0 || total > n*(maxKeptHead*2) {
+		t.Errorf("%d free streams keep %d bytes", n, total)
+	}
+}
