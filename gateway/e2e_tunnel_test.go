@@ -179,7 +179,9 @@ func TestWebSocketEcho(t *testing.T) {
 // TestWebSocketServerSpeaks: the server sends frames unasked, behind its 101 in the same segment too, and closes first.
 func TestWebSocketServerSpeaks(t *testing.T) {
 	w := newWorld(t)
+	done := make(chan struct{})
 	upstream := w.server(func(_ int, p *peer) {
+		defer close(done)
 		p.want(wsRequest)
 		p.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n" +
 			string(wsFrame(wsText, []byte("first"), false)))
@@ -198,6 +200,7 @@ func TestWebSocketServerSpeaks(t *testing.T) {
 	c.wantEnd()
 	c.sendFrame(wsText, []byte("still here")) // the other direction is still open
 	c.shut()
+	<-done
 }
 
 // TestBytesBehindUpgrade: a client that does not wait for the 101 loses nothing.
