@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernel is the System of real sockets: gnet's netpoll, a signal descriptor that makes Round come, and a timer.
+// kernel is the System of real sockets: a poller (epoll, or gnet's netpoll), a signal descriptor that makes Round come, and a timer.
 // The rest of it is in kernel_linux.go and kernel_other.go.
 type kernel struct {
-	poller *netpoll.Poller
+	poller *poller
 	epoch  time.Time
 	r      *Reactor
 	signal signal
@@ -27,7 +27,7 @@ type kernel struct {
 }
 
 func newKernel(epoch time.Time) (*kernel, error) {
-	poller, err := netpoll.OpenPoller()
+	poller, err := openPoller()
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (k *kernel) run() error {
 	return err
 }
 
-// dispatch is netpoll's callback. It returns nil whatever happens, because some errors end Polling for good; the one
+// dispatch is the poller's callback. It returns nil whatever happens, because errors end Polling for good; the one
 // deliberate exception ends the loop.
 func (k *kernel) dispatch(fd int, event netpoll.IOEvent, flags netpoll.IOFlags) error {
 	switch fd {

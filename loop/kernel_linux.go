@@ -63,10 +63,8 @@ func (k *kernel) Write(fd int, a, b []byte) (int, syscall.Errno) {
 	}
 }
 
-// Watch implements Poller. Edge-triggered, it includes EPOLLRDHUP.
-func (k *kernel) Watch(fd int) error {
-	return k.poller.AddReadWrite(&netpoll.PollAttachment{FD: fd}, true)
-}
+// Watch implements Poller.
+func (k *kernel) Watch(fd int) error { return k.poller.add(fd, netpoll.ReadWriteEvents) }
 
 // Unwatch implements Poller. A descriptor that was duplicated would otherwise be reported after close(2).
 func (k *kernel) Unwatch(fd int) { _ = k.poller.Delete(fd) }
@@ -91,11 +89,11 @@ func readiness(event netpoll.IOEvent, _ netpoll.IOFlags) (ready Ready) {
 // signal is an eventfd. Edge-triggered, so that each write is one event and nothing needs to read it.
 type signal struct{ in int }
 
-func (s *signal) open(p *netpoll.Poller) (err error) {
+func (s *signal) open(p *poller) (err error) {
 	if s.in, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		return os.NewSyscallError("eventfd", err)
 	}
-	if err = p.AddRead(&netpoll.PollAttachment{FD: s.in}, true); err != nil {
+	if err = p.add(s.in, netpoll.ReadEvents); err != nil {
 		s.close()
 	}
 	return err
@@ -117,7 +115,7 @@ func (a *alarm) open(k *kernel) (err error) {
 	if a.fd, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC); err != nil {
 		return os.NewSyscallError("timerfd_create", err)
 	}
-	if err = k.poller.AddRead(&netpoll.PollAttachment{FD: a.fd}, true); err != nil {
+	if err = k.poller.add(a.fd, netpoll.ReadEvents); err != nil {
 		a.close()
 	}
 	return err

@@ -11,6 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// poller is gnet's; on Linux it is ours.
+type poller = netpoll.Poller
+
+func openPoller() (*poller, error) { return netpoll.OpenPoller() }
+
 // reuseportBalances says that the kernel spreads connections over the sockets of one address; here the last one bound
 // gets them all.
 const reuseportBalances = false
@@ -75,7 +80,7 @@ func readiness(event netpoll.IOEvent, flags netpoll.IOFlags) (ready Ready) {
 // signal is a pipe.
 type signal struct{ in, out int }
 
-func (s *signal) open(p *netpoll.Poller) error {
+func (s *signal) open(p *poller) error {
 	var fds [2]int
 	if err := unix.Pipe(fds[:]); err != nil {
 		return os.NewSyscallError("pipe", err)

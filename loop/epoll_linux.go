@@ -1,0 +1,85 @@
+package loop
+
+import (
+	"os"
+	"unsafe"
+
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"golang.org/x/sys/unix"
+)
+
+// A poller is Linux's counterpart of netpoll.Poller, which the other systems use: epoll with another way of waiting.
+//
+// netpoll yields to Go's scheduler whenever a look at epoll finds nothing, and then blocks in a way that lets the
+// scheduler take the processor away. Both wake other threads, and the loop wanders between them: at half load a request
+// cost nearly twice as much CPU (26 us instead of 15). Here a loop that has nothing to do first waits where the
+// scheduler does not see it, and gives its processor back only when nothing has come for longer than lingerMS.
+type poller struct{ fd int }
+
+const (
+	// lingerMS is how many milliseconds a loop waits before it gives its processor back. A collection of garbage, or
+	// anything else that must stop the loop, interrupts the wait with a signal.
+	lingerMS = 5
+	// eventsPerWait bounds a batch of events.
+	eventsPerWait = 256
+)
+
+func openPoller() (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	return &poller{fd}, nil
+}
+
+// add registers fd for events, edge-triggered.
+func (p *poller) add(fd int, events uint32) error {
+	ev := unix.EpollEvent{Fd: int32(fd), Events: events | unix.EPOLLET | unix.EPOLLRDHUP}
+	return os.NewSyscallError("epoll_ctl add", unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &ev))
+}
+
+// Delete removes fd.
+func (p *poller) Delete(fd int) error {
+	return os.NewSyscallError("epoll_ctl del", unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil))
+}
+
+// Polling calls f for every event until f returns an error, and returns that.
+func (p *poller) Polling(f netpoll.PollEventHandler) error {
+	events := make([]unix.EpollEvent, eventsPerWait)
+	for {
+		n, err := p.wait(events)
+		if err != nil {
+			return err
+		}
+		for i := range events[:n] {
+			if err := f(int(events[i].Fd), events[i].Events, 0); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// wait blocks until there is an event, or a signal: then there may be none.
+func (p *poller) wait(events []unix.EpollEvent) (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(unsafe.SliceData(events))),
+		uintptr(len(events)), lingerMS, 0, 0)
+	var err error
+	switch {
+	case errno != 0:
+		err = errno
+	case n > 0:
+		return int(n), nil
+	default:
+		var blocked int
+		if blocked, err = unix.EpollWait(p.fd, events, -1); err == nil {
+			return blocked, nil
+		}
+	}
+	if err == unix.EINTR {
+		return 0, nil
+	}
+	return 0, os.NewSyscallError("epoll_wait", err)
+}
+
+// Close releases the poller.
+func (p *poller) Close() error { return os.NewSyscallError("close", unix.Close(p.fd)) }
