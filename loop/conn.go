@@ -33,8 +33,6 @@ const (
 	flagWatched                         // the poller knows the socket
 	flagReady                           // on the ready list
 	flagDirty                           // on the dirty list
-	flagGather                          // flushes may wait
-	flagGathered                        // on the gathered list
 	flagBlocked                         // the kernel took less than it was given
 	flagHigh                            // output was above HighWater: Drained is owed
 	flagFIN                             // a FIN is to follow the output

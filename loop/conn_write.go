@@ -73,18 +73,7 @@ func (c *conn) wrote() {
 		c.flags |= flagHigh
 	}
 	if c.phase != phaseOpen || c.flags&(flagBlocked|flagDirty) != 0 {
-		return // a connect, an event or the end of this call will flush it
-	}
-	if c.flags&flagGather != 0 && n <= HighWater {
-		if c.flags&flagGathered != 0 {
-			return
-		}
-		if c.r.gather.shouldWait() {
-			c.flags |= flagGathered
-			c.r.gathered = append(c.r.gathered, c)
-			c.r.wake()
-			return
-		}
+		return // a connect, an event or the end of the batch will flush it
 	}
 	c.markDirty()
 }
@@ -210,15 +199,6 @@ func (c *conn) readLast() {
 		c.end(c.broken)
 	case c.phase == phaseOpen:
 		c.r.enlist(c)
-	}
-}
-
-// Gather implements Conn.
-func (c *conn) Gather(on bool) {
-	if on {
-		c.flags |= flagGather
-	} else {
-		c.flags &^= flagGather
 	}
 }
 

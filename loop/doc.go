@@ -1,5 +1,6 @@
 // Package loop is the reactor: one Loop per CPU, each with its own sockets, timers and buffers, assembled from the parts
-// of gnet (pkg/netpoll, pkg/socket). It is the only package that imports gnet, and it knows no protocol.
+// of gnet (pkg/socket; pkg/netpoll for kqueue; epoll_linux.go says why Linux has a poller of our own). It is the only
+// package that imports gnet, and it knows no protocol.
 //
 // # Ownership
 //
@@ -10,20 +11,22 @@
 // # Bytes
 //
 // What Received gets is lent for the call: the loop has one read buffer, and keeps only what the handler left, in a
-// pooled buffer. An idle connection owns no buffer. Output is copied into a pooled buffer and flushed when the callback
-// returns; a long Write goes straight to the kernel.
+// pooled buffer. An idle connection owns no buffer. Output is copied into a pooled buffer and flushed at the end of the
+// batch of events; a long Write goes straight to the kernel.
 //
 // # Rounds
 //
-// The poller delivers events in batches. What a callback leaves behind is done when it returns: output is flushed, ended
-// connections are told. What must let other sockets have their turn waits for a Round, which an edge-triggered eventfd
-// asks for: posted functions, unconsumed input after Resume, gathered output. A descriptor is closed two Rounds after its
-// connection, so that no event of a batch reaches a socket that got the same number.
+// The poller delivers events in batches of at most 32. What the callbacks leave behind is done at the end of the batch:
+// output is flushed, ended connections are told. So the output of many callbacks on one connection leaves in one write,
+// and the process at the other end of many connections is woken once, not once for each. A batch of one, which is what
+// a loop with little to do gets, waits for nothing.
+//
+// What must let other sockets have their turn waits for a Round, which an edge-triggered eventfd asks for: posted
+// functions, unconsumed input after Resume. A descriptor is closed two Rounds after its connection, so that no event of a
+// batch reaches a socket that got the same number.
 //
 // On the path of a keep-alive request the loop makes one read and one write for each side and no other system call; it
-// allocates nothing. (gnet's poller allocates a new list of events, 12 B for each, when a batch fills it or leaves more
-// than half of it empty. Only batches of just about 32, 64, ... events do that again and again: 64 connections kept busy
-// from another CPU make it less than once in 100 requests. There is no way to keep a list but a poller of our own.)
+// allocates nothing.
 //
 // # Readiness
 //

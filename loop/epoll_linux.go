@@ -22,6 +22,8 @@ const (
 	lingerMS = 5
 	// eventsPerWait bounds a batch of events.
 	eventsPerWait = 256
+	// settleEvery is how many events may pass before the output of the first one is sent.
+	settleEvery = 32
 )
 
 func openPoller() (*poller, error) {
@@ -43,8 +45,8 @@ func (p *poller) Delete(fd int) error {
 	return os.NewSyscallError("epoll_ctl del", unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil))
 }
 
-// Polling calls f for every event until f returns an error, and returns that.
-func (p *poller) Polling(f netpoll.PollEventHandler) error {
+// Polling calls f for every event until f returns an error, and returns that. It calls settle behind every batch.
+func (p *poller) Polling(f netpoll.PollEventHandler, settle func()) error {
 	events := make([]unix.EpollEvent, eventsPerWait)
 	for {
 		n, err := p.wait(events)
@@ -55,7 +57,11 @@ func (p *poller) Polling(f netpoll.PollEventHandler) error {
 			if err := f(int(events[i].Fd), events[i].Events, 0); err != nil {
 				return err
 			}
+			if i%settleEvery == settleEvery-1 {
+				settle()
+			}
 		}
+		settle()
 	}
 }
 

@@ -45,7 +45,7 @@ func newKernel(epoch time.Time) (*kernel, error) {
 // run delivers events until stop is set.
 func (k *kernel) run() error {
 	k.r.pulse.remember()
-	err := k.poller.Polling(k.dispatch)
+	err := k.poll()
 	if errors.Is(err, errorx.ErrEngineShutdown) {
 		return nil
 	}
@@ -62,7 +62,7 @@ func (k *kernel) dispatch(fd int, event netpoll.IOEvent, flags netpoll.IOFlags) 
 	case k.timer.fd:
 		k.r.Expire()
 	default:
-		k.r.Event(fd, readiness(event, flags))
+		k.deliver(fd, readiness(event, flags))
 	}
 	if k.stop {
 		return errorx.ErrEngineShutdown

@@ -63,6 +63,11 @@ func (k *kernel) Write(fd int, a, b []byte) (int, syscall.Errno) {
 	}
 }
 
+// poll delivers events in batches.
+func (k *kernel) poll() error { return k.poller.Polling(k.dispatch, k.r.Settle) }
+
+func (k *kernel) deliver(fd int, ready Ready) { k.r.Deliver(fd, ready) }
+
 // Watch implements Poller.
 func (k *kernel) Watch(fd int) error { return k.poller.add(fd, netpoll.ReadWriteEvents) }
 

@@ -14,6 +14,11 @@ import (
 // poller is gnet's; on Linux it is ours.
 type poller = netpoll.Poller
 
+// poll delivers events. netpoll does not tell where a batch ends, so each is settled by itself.
+func (k *kernel) poll() error { return k.poller.Polling(k.dispatch) }
+
+func (k *kernel) deliver(fd int, ready Ready) { k.r.Event(fd, ready) }
+
 func openPoller() (*poller, error) { return netpoll.OpenPoller() }
 
 // reuseportBalances says that the kernel spreads connections over the sockets of one address; here the last one bound

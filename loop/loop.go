@@ -36,9 +36,6 @@ type Conn interface {
 	Commit(b []byte)
 	Write(b []byte)
 	Buffered() int
-	// Gather says that flushes may wait for the end of the poll round, so that the output of many callbacks leaves in
-	// one write. It is for multiplexed connections.
-	Gather(on bool)
 
 	// Pause stops reading and calls of Received. Resume undoes it and, when bytes were left unconsumed, makes the loop
 	// call Received with them in its next round even if the peer sends nothing more; it may be called on a connection

@@ -20,12 +20,12 @@ type ReactorOptions struct {
 	MaxUnread int          // unconsumed input at which reading stops; 0 means the constant MaxUnread
 }
 
-// A Reactor is a Loop over a System. Whoever drives it (a Group, or looptest) calls Event, Round and Expire one at a
-// time as the System's Poller asks; all else happens inside these three calls.
+// A Reactor is a Loop over a System. Whoever drives it (a Group, or looptest) calls Deliver and Settle (or Event), Round
+// and Expire one at a time as the System's Poller asks; all else happens inside these calls.
 //
-// What a call leaves behind is done at its end (see settle): output is flushed, Closed is called. What must wait until
-// other sockets have had their turn (leftover input, posted functions, gathered output) is done in Round. A closed
-// socket's descriptor is released two Rounds later, because the batch of events that is being delivered may still name it.
+// What callbacks leave behind is done in Settle: output is flushed, Closed is called. What must wait until other sockets
+// have had their turn (leftover input, posted functions) is done in Round. A closed socket's descriptor is released two
+// Rounds later, because the batch of events that is being delivered may still name it.
 type Reactor struct {
 	sys       System
 	log       *slog.Logger
@@ -48,15 +48,14 @@ type Reactor struct {
 	wheel   wheel
 	alarmAt time.Duration // when Expire will come; 0 when it won't
 
-	dirty    []*conn // to be flushed when the call returns
-	gathered []*conn // to be flushed in Round
-	finished []*conn // to be told Closed when the call returns
-	ready    []*conn // to be served in Round
-	serving  []*conn // the ready list that Round works on
-	dying    []int   // descriptors that were given up since the last Round
-	dead     []int   // descriptors that no event can name any more
-	woken    bool    // Round has been asked for since the last one
-	gather   gatherState
+	dirty      []*conn // to be flushed in Settle
+	finished   []*conn // to be told Closed in Settle
+	ready      []*conn // to be served in Round
+	serving    []*conn // the ready list that Round works on
+	dying      []int   // descriptors that were given up since the last Round
+	dead       []int   // descriptors that no event can name any more
+	woken      bool    // Round has been asked for since the last one
+	delivering bool    // between a Deliver and its Settle
 
 	tasks     []func() // posted, taken out of posts
 	taskNext  int
@@ -104,11 +103,32 @@ func (r *Reactor) Wall(now time.Duration) time.Time {
 	return r.wall.Add(now - r.wallAt)
 }
 
-// Event tells what fd is ready for.
+// Event tells what fd is ready for, when nothing is known of further events.
 func (r *Reactor) Event(fd int, ready Ready) {
+	r.Deliver(fd, ready)
+	r.Settle()
+}
+
+// Settle ends a batch of Delivers: it flushes what they wrote and reports what they closed. Without one it does nothing.
+func (r *Reactor) Settle() {
 	defer r.rescue()
-	r.begin()
-	r.gather.calls++
+	if r.delivering {
+		r.delivering = false
+		r.settle()
+		r.pulse.end(r.now)
+	}
+}
+
+// Deliver tells what fd is ready for; more may follow before Settle.
+//
+// Flushing behind a batch wakes the processes at the other end once, not once for each: they sleep while a batch is
+// worked on, and waking is the most expensive part of a write.
+func (r *Reactor) Deliver(fd int, ready Ready) {
+	defer r.rescue()
+	if !r.delivering {
+		r.delivering = true
+		r.begin()
+	}
 	if uint(fd) < uint(len(r.conns)) && r.conns[fd] != nil {
 		c := r.conns[fd]
 		r.current = c
@@ -116,25 +136,25 @@ func (r *Reactor) Event(fd int, ready Ready) {
 	} else if f := r.watchers[fd]; f != nil {
 		f()
 	}
-	r.settle()
-	r.pulse.end(r.now)
+	r.current = nil
 }
 
 // Round does what waited for the other events of the batch.
 func (r *Reactor) Round() {
+	r.Settle()
 	defer r.rescue()
 	r.begin()
 	r.woken = false
 	r.release()
 	r.runPosts()
 	r.serveReady()
-	r.flushGathered()
 	r.settle()
 	r.pulse.end(r.now)
 }
 
 // Expire fires the timers that are due.
 func (r *Reactor) Expire() {
+	r.Settle()
 	defer r.rescue()
 	r.begin()
 	r.alarmAt = 0

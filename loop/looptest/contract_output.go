@@ -115,7 +115,6 @@ func testLongWrites(t *testing.T, w World) {
 func testGather(t *testing.T, w World) {
 	out := &recorder{}
 	sink := accepted(w, out)
-	w.Do(func() { out.conn.Gather(true) })
 	var sources []Remote
 	for range 8 {
 		h := &recorder{consume: func(_ loop.Conn, b []byte) int {

@@ -75,9 +75,13 @@ func (s *system) step(r *loop.Reactor) bool {
 		if h.fd == roundFD {
 			r.Round()
 		} else {
-			r.Event(h.fd, h.ready)
+			r.Deliver(h.fd, h.ready)
+			if s.rng != nil && s.rng.IntN(2) == 0 {
+				r.Settle()
+			}
 		}
 	}
+	r.Settle()
 	if s.alarm != 0 && s.alarm <= s.now {
 		s.alarm = 0
 		r.Expire()
