@@ -244,12 +244,6 @@ func (w *world) refusing() string {
 	return l.Addr().String()
 }
 
-// freePort is a port that was free a moment ago, for what can't be told to choose one.
-func (w *world) freePort() string {
-	_, port, _ := net.SplitHostPort(w.refusing())
-	return port
-}
-
 // client is a client of net/http that changes nothing.
 func (w *world) client() *http.Client {
 	tr := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}

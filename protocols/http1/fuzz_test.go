@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -151,7 +152,7 @@ func FuzzServer(f *testing.F) {
 		if step := int(size); step > 0 && len(input) < 1<<13 {
 			cut := newGateway(t)
 			cut.run(input, step)
-			if !slices.Equal(whole.heard.lines, cut.heard.lines) || whole.heard.err != cut.heard.err {
+			if !slices.Equal(whole.heard.lines, cut.heard.lines) || !errors.Is(cut.heard.err, whole.heard.err) {
 				t.Fatalf("%q\nwhole: %q %v\nin pieces of %d: %q %v", input, whole.heard.lines, whole.heard.err, step,
 					cut.heard.lines, cut.heard.err)
 			}
@@ -189,7 +190,6 @@ type backend struct {
 	server protocols.Codec
 	down   protocoltest.Output
 	heard  heard
-	final  bool
 }
 
 func newBackend(t *testing.T, method string) *backend {
@@ -258,7 +258,7 @@ func FuzzClient(f *testing.F) {
 		if step := int(size); step > 0 && len(input) < 1<<13 {
 			cut := newBackend(t, name)
 			cut.run(input, step, true)
-			if !slices.Equal(whole.heard.lines, cut.heard.lines) || whole.heard.err != cut.heard.err {
+			if !slices.Equal(whole.heard.lines, cut.heard.lines) || !errors.Is(cut.heard.err, whole.heard.err) {
 				t.Fatalf("%q\nwhole: %q %v\nin pieces of %d: %q %v", input, whole.heard.lines, whole.heard.err, step,
 					cut.heard.lines, cut.heard.err)
 			}
