@@ -8,7 +8,9 @@ import (
 
 // drainWatch knows when every loop has finished what it had to do.
 type drainWatch struct {
+	once  sync.Once
 	loops sync.WaitGroup
+	done  chan struct{} // closed when every loop has finished; made by the first Drain
 }
 
 // check is called on w's loop whenever a session or stream has ended during a drain.
@@ -33,27 +35,11 @@ const (
 // Drain stops accepting, lets every request that has been sent be answered, tells clients to go elsewhere, and stops
 // when all connections have ended, or after timeout. The error says how many connections were cut by the timeout.
 func (g *Gateway) Drain(timeout time.Duration) error {
-	g.state.Store(int32(StateGracefulStopping))
-	for _, l := range g.listeners {
-		if l.socket != nil {
-			l.socket.StopAccepting()
-		}
-	}
-	g.drained.loops.Add(len(g.workers))
-	for _, w := range g.workers {
-		if !w.loop.Post(w.startDrain) {
-			g.drained.loops.Done()
-		}
-	}
-	done := make(chan struct{})
-	go func() {
-		g.drained.loops.Wait()
-		close(done)
-	}()
+	g.drained.once.Do(g.startDrain)
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
-	case <-done:
+	case <-g.drained.done:
 		g.Stop()
 		return nil
 	case <-timer.C:
@@ -61,6 +47,31 @@ func (g *Gateway) Drain(timeout time.Duration) error {
 		g.Stop()
 		return fmt.Errorf("%d connections were still open after %s and have been closed", left, timeout)
 	}
+}
+
+// startDrain closes the listening sockets, behind what the kernel has accepted already, and starts the loops' drains.
+func (g *Gateway) startDrain() {
+	g.mu.Lock()
+	if !g.state.CompareAndSwap(int32(StateRunning), int32(StateGracefulStopping)) {
+		g.state.CompareAndSwap(int32(StateStarting), int32(StateGracefulStopping))
+	}
+	for _, l := range g.listeners {
+		if l.socket != nil {
+			l.socket.Close()
+		}
+	}
+	g.mu.Unlock()
+	g.drained.loops.Add(len(g.workers))
+	for _, w := range g.workers {
+		if !w.loop.Post(w.startDrain) {
+			g.drained.loops.Done()
+		}
+	}
+	g.drained.done = make(chan struct{})
+	go func() {
+		g.drained.loops.Wait()
+		close(g.drained.done)
+	}()
 }
 
 // startDrain runs on the loop.

@@ -49,6 +49,7 @@ type Gateway struct {
 	adminAddr string
 	dump      *admin.ConfigDump
 	state     atomic.Int32 // a State
+	mu        sync.Mutex   // guards what Start makes and Stop ends: sockets, servers, adminAddr, dump
 	drained   drainWatch
 	stop      sync.Once
 }
@@ -62,6 +63,7 @@ func New(cfg *config.Config, o Options) (*Gateway, error) {
 	}
 	g.group, err = loop.NewGroup(loop.Options{Loops: cfg.Loops, Logger: g.log})
 	if err != nil {
+		g.Stop()
 		return nil, fmt.Errorf("starting the event loops: %w", err)
 	}
 	if err := g.build(g.group.Loops()); err != nil {
@@ -154,7 +156,11 @@ func (g *Gateway) newListener(cfg *config.Listener, tables map[string]*table) (*
 
 // Start binds the listeners and the admin server, and serves. On an error nothing stays bound after Stop.
 func (g *Gateway) Start() error {
-	g.state.Store(int32(StateStarting))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.state.CompareAndSwap(int32(StateInit), int32(StateStarting)) {
+		return fmt.Errorf("the gateway is %s: it can be started once", State(g.state.Load()))
+	}
 	setMemoryPolicy(g.log)
 	g.declareLoopMetrics()
 	for _, l := range g.listeners {
@@ -165,7 +171,7 @@ func (g *Gateway) Start() error {
 	if err := g.serveAdmin(); err != nil {
 		return err
 	}
-	g.state.Store(int32(StateRunning))
+	g.state.CompareAndSwap(int32(StateStarting), int32(StateRunning))
 	return nil
 }
 
@@ -175,7 +181,8 @@ func (g *Gateway) bind(l *listener) error {
 		g.log.Info("listener is not bound: bind_port is false", "listener", l.cfg.Name, "address", l.cfg.Address.String())
 		return nil
 	}
-	socket, err := g.group.Listen(loop.ListenOptions{Name: l.cfg.Name, Addr: l.cfg.Address, MaxConns: max(l.maxConns(), 0)}, l)
+	socket, err := g.group.Listen(loop.ListenOptions{Name: l.cfg.Name, Addr: l.cfg.Address, MaxConns: max(l.maxConns(), 0),
+		KeepAlive: keepAlive}, l)
 	if err != nil {
 		return err // it names the listener and the address
 	}
@@ -189,6 +196,10 @@ func (g *Gateway) bind(l *listener) error {
 	return nil
 }
 
+// keepAlive is how long a connection is silent before the system asks whether its peer is still there: one that vanished
+// without a word would otherwise hold a tunnel without an idle limit for ever.
+const keepAlive = 30 * time.Second
+
 // maxConns is the limit on connections; negative for none.
 func (l *listener) maxConns() int {
 	if l.cfg.MaxConns == 0 {
@@ -199,6 +210,8 @@ func (l *listener) maxConns() int {
 
 // Listeners returns what is bound.
 func (g *Gateway) Listeners() []BoundListener {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	var out []BoundListener
 	for _, l := range g.listeners {
 		if l.socket != nil {
@@ -209,11 +222,17 @@ func (g *Gateway) Listeners() []BoundListener {
 }
 
 // AdminAddr is the address of the admin server; "" when there is none.
-func (g *Gateway) AdminAddr() string { return g.adminAddr }
+func (g *Gateway) AdminAddr() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.adminAddr
+}
 
 // Stop ends everything at once: connections are closed, buffered log lines written. It may be called more than once.
 func (g *Gateway) Stop() {
 	g.stop.Do(func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
 		g.state.Store(int32(StateStopping))
 		for _, s := range g.servers {
 			_ = s.Close()

@@ -53,7 +53,7 @@ func (g *Gateway) serve(what string, addr netip.AddrPort, s *admin.Server) (net.
 	if err != nil {
 		return nil, err
 	}
-	g.servers = append(g.servers, s)
+	g.servers = append(g.servers, s, l) // l as well: s may not have begun to serve it
 	go func() {
 		if err := s.Serve(l); err != nil {
 			g.log.Error("a server of this process has ended", "server", what, "address", l.Addr().String(), "error", err)

@@ -185,7 +185,7 @@ func checkListener(l *config.Listener, cfg *config.Config, known map[string]*pro
 		return fmt.Errorf("%s: listener %q: there is no router %q", l.Origin, l.Name, l.HTTP.Router)
 	}
 	for _, p := range l.HTTP.Protocols {
-		if p != "Auto" && known[p] == nil {
+		if q := known[p]; p != "Auto" && (q == nil || q.ID == protocols.ProtocolTCP) {
 			return fmt.Errorf("%s: listener %q: protocol %q is not available", l.Origin, l.Name, p)
 		}
 	}

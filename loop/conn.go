@@ -145,7 +145,11 @@ func (c *conn) event(ready Ready) {
 	}
 	if ready&Failed != 0 && c.phase == phaseOpen && !c.reading() {
 		// Both FINs also look like a failure, but leave no error: there may be bytes to read after Resume.
-		if errno := c.r.sys.Error(int(c.fd)); errno != 0 {
+		errno := c.r.sys.Error(int(c.fd))
+		if errno == 0 {
+			errno = c.broken // a write has taken it
+		}
+		if errno != 0 {
 			c.end(errno)
 		}
 	}
@@ -190,7 +194,8 @@ func (c *conn) receive(b []byte) (int, syscall.Errno) {
 	switch {
 	case errno == errAgain:
 		c.flags &^= flagUnread | flagEnded
-	case n > 0 && n < len(b) && c.flags&flagEnded == 0:
+	case n > 0 && n < len(b) && c.flags&flagEnded == 0 && c.remote.Path == "":
+		// A unix socket may end a read early, behind bytes that came with a descriptor.
 		c.flags &^= flagUnread
 	}
 	return n, errno

@@ -41,7 +41,8 @@
 // the target file descriptor". So a short read ends the matter, unless the event said that the peer's FIN, which takes no
 // room, is there too (EPOLLRDHUP, which epoll_ctl(2) calls "especially useful for writing simple code to detect peer
 // shutdown when using edge-triggered monitoring"; EV_EOF on kqueue). What comes after the event was taken makes another
-// one. A short write ends the matter as well: the kernel tells when there is room again.
+// one. A short write ends the matter as well: the kernel tells when there is room again. (Unix sockets are read until
+// nothing is left: bytes that come with a descriptor end a read early.)
 //
 // # Parts
 //

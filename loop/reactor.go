@@ -125,10 +125,8 @@ func (r *Reactor) Settle() {
 // worked on, and waking is the most expensive part of a write.
 func (r *Reactor) Deliver(fd int, ready Ready) {
 	defer r.rescue()
-	if !r.delivering {
-		r.delivering = true
-		r.begin()
-	}
+	r.delivering = true
+	r.begin()
 	if uint(fd) < uint(len(r.conns)) && r.conns[fd] != nil {
 		c := r.conns[fd]
 		r.current = c

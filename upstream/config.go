@@ -14,7 +14,6 @@ type ClusterConfig struct {
 	Choices   int // least-request: how many endpoints compete; 0 means 2
 	Hosts     []HostConfig
 
-	Protocol       string        // "" means the downstream's; set by a cluster-level upstream protocol
 	ConnectTimeout time.Duration // 0: 10 s
 	IdleTimeout    time.Duration // of a pooled connection; 0: 4 s less than most servers keep; < 0 none
 	Limits         ClusterLimits

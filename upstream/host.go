@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"time"
+
 	"sluice/loop"
 	"sluice/protocols"
 )
@@ -134,6 +136,7 @@ func (h *host) dial(p *protocols.Protocol, env *protocols.Env) {
 	h.lane(p).dialling++
 	lc, err := h.local.loop.Dial(loop.DialOptions{
 		Addr: h.endpoint.Addr, Source: cfg.Source, Mark: cfg.Mark, Timeout: cfg.ConnectTimeout,
+		KeepAlive: keepAlive,
 	}, c)
 	c.c = lc
 	if err != nil {
@@ -142,6 +145,9 @@ func (h *host) dial(p *protocols.Protocol, env *protocols.Env) {
 		h.local.loop.Post(func() { c.Closed(nil, err) })
 	}
 }
+
+// keepAlive is how long a connection is silent before the system asks whether its peer is still there.
+const keepAlive = 30 * time.Second
 
 // maxTurns is how many requests of its own loop a connection serves in a row while another loop waits for one.
 const maxTurns = 16

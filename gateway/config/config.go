@@ -21,7 +21,7 @@ type Config struct {
 	Admin     *Admin        // nil: no admin server
 	Metrics   Metrics       // further places to serve metrics
 	Pprof     *loop.Addr    // a listener of its own for pprof, beside admin; nil: none
-	Graceful  time.Duration // how long a drain may take; 0: 30 s
+	Graceful  time.Duration // how long a drain may take; 0: the command decides
 	PidFile   string
 	// Document is the configuration as the user wrote it, JSON, with secrets redacted: the admin's config_dump.
 	Document []byte
