@@ -10,7 +10,10 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const maxLoops = 1 << idBits
@@ -24,6 +27,9 @@ type Options struct {
 	Logger *slog.Logger
 	// MaxUnread is how much unconsumed input a connection may keep before reading stops; 0 means the constant.
 	MaxUnread int
+	// MaxConns bounds the accepted connections of all listeners; more are closed at once. 0 means half of the file
+	// descriptors that the process may have, so that the other half is there for upstreams; negative means no limit.
+	MaxConns int
 }
 
 // A Group is the loops of a process, each on a goroutine of its own. Its methods are safe on any goroutine but a
@@ -35,6 +41,8 @@ type Group struct {
 	loops    []Loop
 	dog      *watchdog
 	running  sync.WaitGroup
+	maxConns int64
+	accepted atomic.Int64 // connections accepted that exist now, whichever listener's
 
 	mu        sync.Mutex
 	kernels   []*kernel
@@ -57,7 +65,7 @@ func NewGroup(o Options) (*Group, error) {
 	replaceGnetLogger(o.Logger)
 	runtime.GOMAXPROCS(o.Loops + 2)
 
-	g := &Group{log: o.Logger, epoch: time.Now().Add(-time.Second)} // Now is never 0, which means "no time"
+	g := &Group{maxConns: connLimit(o.MaxConns), log: o.Logger, epoch: time.Now().Add(-time.Second)} // Now is never 0, which means "no time"
 	for i := range o.Loops {
 		k, err := newKernel(g.epoch)
 		if err != nil {
@@ -127,4 +135,16 @@ func (g *Group) Stop() {
 		close(g.dog.quit)
 	}
 	g.running.Wait()
+}
+
+// connLimit is Options.MaxConns with its default filled in.
+func connLimit(n int) int64 {
+	if n != 0 {
+		return int64(n)
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return -1
+	}
+	return int64(min(uint64(limit.Cur)/2, 1<<31))
 }

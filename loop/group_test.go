@@ -267,6 +267,29 @@ func TestMaxConns(t *testing.T) {
 	}
 }
 
+// TestMaxConnsOfAllListeners has a limit that two listeners share.
+func TestMaxConnsOfAllListeners(t *testing.T) {
+	g, err := loop.NewGroup(loop.Options{Loops: 2, MaxConns: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Stop)
+	one := listen(t, g, loop.ListenOptions{Name: "one", Addr: anyPort}, echo{})
+	two := listen(t, g, loop.ListenOptions{Name: "two", Addr: anyPort}, echo{})
+	a, b := connect(t, one), connect(t, two)
+	wantEcho(t, a, "a")
+	wantEcho(t, b, "b")
+	if _, err := connect(t, two).Read(make([]byte, 1)); err == nil {
+		t.Error("the third connection was served")
+	}
+	if n := two.Counters(); n.Refused != 1 {
+		t.Errorf("counters %+v", n)
+	}
+	a.Close()
+	eventually(t, "its place is free", func() bool { return one.Counters().Open == 0 })
+	wantEcho(t, connect(t, two), "d")
+}
+
 // TestHandOver opens many connections through one listening socket; the loops must share them.
 func TestHandOver(t *testing.T) {
 	g := newGroup(t, 4)

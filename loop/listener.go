@@ -58,6 +58,7 @@ type share struct {
 // Release implements Releaser.
 func (s *share) Release() {
 	s.l.open.Add(-1)
+	s.l.group.accepted.Add(-1)
 	s.r.counters.pending.Add(-1)
 }
 
@@ -65,7 +66,7 @@ func (s *share) Release() {
 type ListenerCounters struct {
 	Open     int64 // connections that exist now
 	Accepted int64 // connections accepted, the refused ones included
-	Refused  int64 // connections closed at once because of MaxConns
+	Refused  int64 // connections closed at once because of MaxConns, the listener's or the group's
 }
 
 // Listen opens a listener. On a TCP address each loop has a socket of its own (where the system spreads connections over
@@ -203,8 +204,10 @@ func (l *Listener) each(f func(*listenSocket) error) error {
 // long-lived connections hash unevenly over the listening sockets.
 func (l *Listener) take(r *Reactor, fd int, remote Addr) {
 	l.accepted.Add(1)
-	if n := l.open.Add(1); l.max > 0 && n > l.max {
+	n, all := l.open.Add(1), l.group.accepted.Add(1)
+	if l.max > 0 && n > l.max || l.group.maxConns >= 0 && all > l.group.maxConns {
 		l.open.Add(-1)
+		l.group.accepted.Add(-1)
 		l.refused.Add(1)
 		r.counters.refused.Add(1)
 		_ = unix.Close(fd)
