@@ -146,5 +146,5 @@ func connLimit(n int) int64 {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return -1
 	}
-	return int64(min(uint64(limit.Cur)/2, 1<<31))
+	return int64(min(uint64(limit.Cur)/2, 1<<31)) //nolint:unconvert // it is signed on FreeBSD
 }

@@ -60,11 +60,16 @@ func TestNothingSpins(t *testing.T) {
 		_ = reset.SetLinger(0)
 		reset.Close()
 	}
-	time.Sleep(100 * time.Millisecond)
-	before := cpuTime()
-	time.Sleep(500 * time.Millisecond)
-	if used := cpuTime() - before; used > 100*time.Millisecond {
-		t.Errorf("connections at rest cost %v of CPU in 500 ms", used)
+	// A loop that spins uses all of every window; what else the process does (a collection, say) leaves some window free.
+	const window = 300 * time.Millisecond
+	least := window
+	for i := 0; i < 20 && least > window/5; i++ {
+		before := cpuTime()
+		time.Sleep(window)
+		least = min(least, cpuTime()-before)
+	}
+	if least > window/5 {
+		t.Errorf("connections at rest cost at least %v of CPU in each %v", least, window)
 	}
 	if n := reading.Counters().Open + paused.Counters().Open; n != 8 {
 		t.Errorf("%d connections are open, want 8: the reset ones are gone", n)
