@@ -30,7 +30,7 @@ type Rule struct {
 	Direct           *DirectResponse
 	UpstreamProtocol string // "" means the downstream's
 
-	Timeout       time.Duration // of the whole exchange until the response is complete; 0: the default (60 s), < 0 none
+	Timeout       time.Duration // from the end of the request to the end of the answer; 0: 60 s, to its head only; < 0 none
 	Retry         RetryPolicy
 	PrefixRewrite string
 	RegexRewrite  *RegexRewrite
