@@ -13,8 +13,7 @@ import (
 // defaultIdle is how long a keep-alive connection may be idle when its listener does not say.
 const defaultIdle = 75 * time.Second
 
-// A listener is one address that accepts. It lives off the loops, and keeps its identity (its sockets, its connections,
-// its counters) through every snapshot that still has its name and address.
+// A listener is one address that accepts: its sockets and its counters. It lives off the loops.
 type listener struct {
 	cfg      *config.Listener
 	counters *metrics.Listener
@@ -22,7 +21,7 @@ type listener struct {
 	locals   []*localListener
 }
 
-// A localListener is a listener on one loop. A new snapshot changes its fields, on the loop.
+// A localListener is a listener on one loop.
 type localListener struct {
 	w        *worker
 	counters *metrics.Listener
@@ -37,7 +36,7 @@ type localLog struct {
 	buffer *accesslog.Buffer
 }
 
-// listenerSettings is what a snapshot says about a listener: immutable, the same on all loops.
+// listenerSettings is what the configuration says about a listener: immutable, the same on all loops.
 type listenerSettings struct {
 	cfg              *config.Listener
 	protocol         *protocols.Protocol // downstream
@@ -53,7 +52,7 @@ type listenerSettings struct {
 
 // settings compiles what cfg says about l.
 func (g *Gateway) settings(l *config.Listener, tables map[string]*table) listenerSettings {
-	s := listenerSettings{cfg: l, idle: l.IdleTimeout, protocol: g.protocols["tcp"], upstreamProtocol: g.protocols["tcp"]}
+	s := listenerSettings{cfg: l, idle: l.IdleTimeout, protocol: g.protocols[protocols.ProtocolTCP.String()]}
 	if s.idle == 0 {
 		s.idle = defaultIdle
 	}
@@ -68,6 +67,7 @@ func (g *Gateway) settings(l *config.Listener, tables map[string]*table) listene
 		s.limits = protocols.Limits{HeadBytes: h.Limits.HeadBytes, HeadFields: h.Limits.HeadFields, RequestLine: h.Limits.RequestLine}
 		s.maxBody = h.Limits.Body
 	case l.TCP != nil:
+		s.upstreamProtocol = s.protocol
 		s.tcp = g.compileTCP(l.TCP)
 		s.timeouts = newTimeouts(config.RequestTimeouts{TunnelIdle: l.TCP.IdleTimeout})
 		if l.TCP.IdleTimeout == 0 {

@@ -194,12 +194,12 @@ func (st *stream) requestEvent(ev *protocols.Event) protocols.Verdict {
 	return protocols.More
 }
 
-// tape keeps a copy of the body for a retry, as long as it fits.
+// tape keeps a copy of the body for a retry, as long as it fits and until the answer begins.
 func (st *stream) tape(ev *protocols.Event) {
 	if !st.taped {
 		return
 	}
-	if ev.Kind != protocols.KindData || len(st.replay)+len(ev.Data) > maxReplay {
+	if ev.Kind != protocols.KindData || len(st.replay)+len(ev.Data) > maxReplay || st.answer != directionWaiting {
 		st.taped = false
 		st.replay = st.replay[:0]
 		return

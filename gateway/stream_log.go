@@ -26,22 +26,17 @@ func (st *stream) beginTry() {
 	st.tryReceived, st.trySent = st.lease.Conn().Transferred()
 }
 
-// endTry counts a try that has ended, for reason r; the lease is still there unless the connection was lost.
+// endTry counts a try that has ended, for reason r. The lease is still there, though its connection may have ended.
 func (st *stream) endTry(r protocols.Reason, status int) {
 	shard := st.w.shard
 	e := st.endpoint.Data.(*metrics.Endpoint)
 	took := st.w.loop.Now() - st.tryStarted
+	received, sent := st.lease.Conn().Transferred()
 	for _, u := range [...]*metrics.Upstream{&e.Upstream, &st.cluster.Upstream} {
 		shard.AddGauge(u.RequestsActive, -1)
 		shard.Observe(u.Duration, took)
 		shard.Inc(u.Failed[r])
 		shard.Inc(u.Responses.Of(status))
-	}
-	if st.lease == nil {
-		return
-	}
-	received, sent := st.lease.Conn().Transferred()
-	for _, u := range [...]*metrics.Upstream{&e.Upstream, &st.cluster.Upstream} {
 		shard.Add(u.Received, int64(received-st.tryReceived))
 		shard.Add(u.Sent, int64(sent-st.trySent))
 	}

@@ -145,9 +145,9 @@ func (st *stream) otherEndpoints() bool {
 
 // Lost implements upstream.Exchange: the connection has ended under the exchange.
 func (st *stream) Lost(how upstream.Loss) {
+	st.endTry(how.Reason, st.status)
 	st.lease = nil
 	st.state = upstreamNone
-	st.endTry(how.Reason, st.status)
 	st.stopTry()
 	switch {
 	case st.answer != directionWaiting || st.s.phase == phaseTunnel:

@@ -1,7 +1,6 @@
 package looptest
 
 import (
-	"log/slog"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -32,15 +31,11 @@ type Option func(*options)
 
 type options struct {
 	index  int
-	logger *slog.Logger
 	unread int
 }
 
 // WithIndex sets the loop's Index.
 func WithIndex(i int) Option { return func(o *options) { o.index = i } }
-
-// WithLogger sets where the reactor logs; by default that is nowhere.
-func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
 
 // WithMaxUnread sets how much unconsumed input stops reading.
 func WithMaxUnread(n int) Option { return func(o *options) { o.unread = n } }
@@ -55,7 +50,7 @@ func New(t testing.TB, opts ...Option) *Loop {
 	}
 	l := &Loop{t: t, places: map[loop.Addr]place{}, nextPort: 40000}
 	l.sys = newSystem(l)
-	l.reactor = loop.NewReactor(l.sys, loop.ReactorOptions{Index: o.index, Logger: o.logger, MaxUnread: o.unread})
+	l.reactor = loop.NewReactor(l.sys, loop.ReactorOptions{Index: o.index, MaxUnread: o.unread})
 	l.Loop = l.reactor
 	t.Cleanup(l.stop)
 	return l

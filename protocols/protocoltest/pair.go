@@ -76,14 +76,3 @@ func (e *End) decode() error {
 	}
 	return nil
 }
-
-// EOF tells both ends that the other one sends nothing more.
-func (p *Pair) EOF() error {
-	if err := p.Client.Codec.DecodeEOF(0, p.Client.left, &p.Client.Sink, &p.Client.Out); err != nil {
-		return fmt.Errorf("client: %w", err)
-	}
-	if err := p.Server.Codec.DecodeEOF(0, p.Server.left, &p.Server.Sink, &p.Server.Out); err != nil {
-		return fmt.Errorf("server: %w", err)
-	}
-	return nil
-}

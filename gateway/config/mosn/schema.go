@@ -17,10 +17,6 @@ const (
 	refused
 )
 
-func (u use) String() string {
-	return [...]string{"supported", "no effect (note)", "not available (warning)", "refused (error)"}[u]
-}
-
 // A key is one key of an object.
 type key struct {
 	name string

@@ -20,9 +20,6 @@ type Series struct {
 	Min, Max time.Duration
 }
 
-// Bounds returns the inclusive upper bounds of a histogram's buckets but the last.
-func Bounds() []time.Duration { return append([]time.Duration(nil), bounds[:]...) }
-
 // Snapshot gathers every series: families in the order of declaration, series in the order of creation. It waits for
 // the loops, at most Limits.Wait, and must not be called on one. A series with an
 // enumerated label that is zero is left out.
