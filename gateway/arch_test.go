@@ -39,6 +39,7 @@ func layers() []layer {
 		{"gateway/telemetry/...", []string{"gateway/telemetry/...", "protocols", "loop"}},
 		{"protocols/protocoltest", []string{"protocols"}},
 		{"protocols", nil},
+		{"protocols/http2", []string{"protocols", "protocols/http2/hpack"}},
 		{"protocols/...", []string{"protocols"}},
 		{"router", []string{"protocols"}},
 		{"upstream/balance", nil},
@@ -64,7 +65,7 @@ func outside() map[string][]string {
 		"github.com/miekg/dns":         {"upstream"},
 		"golang.org/x/sys":             {"loop", "loop/...", "cmd/sluice", "bench/..."},
 		"github.com/prometheus":        {"gateway/telemetry/...", "gateway/admin", "gateway"},
-		"golang.org/x/net/http2/hpack": {"protocols/http2"},
+		"golang.org/x/net/http2/hpack": {"protocols/http2/..."},
 	}
 }
 

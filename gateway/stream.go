@@ -180,7 +180,7 @@ func (st *stream) requestEvent(ev *protocols.Event) protocols.Verdict {
 	}
 	switch {
 	case ev.End && st.s.phase == phaseTunnel:
-		st.lease.Conn().CloseWrite()
+		st.lease.CloseWrite()
 		st.maybeFinish()
 	case ev.End:
 		st.maybeFinish()
@@ -297,7 +297,7 @@ func (st *stream) becomeTunnel() {
 func (st *stream) drained() {
 	if st.answer == directionFull {
 		st.answer = directionOpen
-		st.lease.Resume()
+		st.lease.Resume(0)
 	}
 }
 

@@ -24,13 +24,30 @@ type Codec interface {
 	// of the protocol leaves less room; the caller keeps the rest and offers it again after a Credit event. A client
 	// codec that gets a Head with Stream zero opens a stream and stores its id in ev.Stream.
 	// A Reset event tells the peer that the stream is void, as well as the protocol can (HTTP/1: Phase becomes
-	// PhaseAbort). A Credit event returns receive window. A GoAway event announces that no new stream is welcome.
+	// PhaseAbort). A Credit event returns N bytes of receive window. A GoAway event announces that no new stream is
+	// welcome, or, from a client, that none will be opened; those in progress go on (PhaseDraining).
 	// An error is the caller's mistake (more body than announced, unknown stream) or a connection that can't go on;
 	// nothing of the event was written that the peer could take for a complete message.
 	Encode(now time.Duration, ev *Event, out Output) (n int, err error)
 
 	// Status tells where the connection stands. It is cheap and has no effect.
 	Status() Status
+}
+
+// A Multiplexer is a codec whose connection carries many streams at once.
+//
+// Encode of Data takes fewer bytes than it is given when a window of the stream or of the connection is used up, or when
+// the output holds more than OutputHigh; End and Trailer count as not encoded then. The codec remembers that the stream
+// waits, and emits a Credit event for it, from Decode, Advance or Drained, as soon as it would take N > 0 bytes: waiting
+// streams get their turns in order of priority, then round robin, at most a frame or so each. The owner answers a Credit
+// by encoding what it holds, at once or never.
+//
+// When one direction of a stream ends before the other, the codec says so to the peer as its protocol can (HTTP/2: an
+// answer that is complete before its request is followed by RST_STREAM with NO_ERROR), and emits nothing more of it.
+type Multiplexer interface {
+	TimedCodec
+	// Drained tells that the output has fallen below its low-water mark after it was above OutputHigh.
+	Drained(now time.Duration, sink Sink, out Output)
 }
 
 // A TimedCodec has deadlines of its own (keep-alive pings, settings to be acknowledged).
@@ -68,6 +85,9 @@ type Status struct {
 	Linger bool
 	// Room is how many more streams may be opened now (client codecs).
 	Room int
+	// Yielded: Decode stopped for the sake of other connections, though it could go on with what it left. The owner
+	// calls it again in the loop's next round.
+	Yielded bool
 }
 
 // A Protocol describes one wire protocol to the gateway.
@@ -130,6 +150,9 @@ type Env struct {
 	// Ev is the event that Decode passes on: a local one would escape to the heap. Decode never runs inside another
 	// Decode of the same loop, so one serves all; a codec sets all of it (Ev = Event{...}) for each call of a sink.
 	Ev Event
+	// Owed is the number of bytes that multiplexed codecs have passed to their sinks and that were neither taken (More)
+	// nor returned (Credit): what the streams of this loop hold because somebody does not read.
+	Owed int
 }
 
 // NewEnv returns an Env with l, defaults filled in.

@@ -14,7 +14,7 @@ const (
 	KindData                    // body bytes: Data is set, and may be empty when End is
 	KindTrailer                 // fields after the body: Header is set; always End
 	KindReset                   // the stream failed: Reason says why
-	KindCredit                  // the receiver of Data has room for N more bytes of this stream
+	KindCredit                  // decoded: N bytes of Data would be taken now; encoded: N bytes were passed on
 	KindGoAway                  // the connection takes no new streams: Reason says why
 )
 
@@ -39,13 +39,19 @@ func (k Kind) String() string {
 // An Event is one step of one stream, the same on the way in and on the way out.
 type Event struct {
 	Kind    Kind
-	End     bool     // the last event of this direction
-	Interim bool     // Head of a 1xx response other than 101: a final head follows
-	Reason  Reason   // Reset and GoAway
-	Stream  StreamID // unique within the connection
-	N       int      // Credit: bytes
-	Header  *Header  // Head and Trailer; lent for the call
-	Data    []byte   // Data; lent for the call
+	End     bool // the last event of this direction
+	Interim bool // Head of a 1xx response other than 101: a final head follows
+	// Unprocessed: a decoded Reset says that the peer has done nothing about the request: it is safe to send it again.
+	Unprocessed bool
+	Reason      Reason   // Reset and GoAway
+	Stream      StreamID // unique within the connection
+	N           int      // Credit: bytes
+	Header      *Header  // Head and Trailer; lent for the call
+	Data        []byte   // Data; lent for the call
+	// Owner is the caller's own mark of the stream. A multiplexed codec remembers what the sink has put here during the
+	// Head event of a request (server) or what the Head that it encoded held (client), and sets it in every later event
+	// of that stream: nobody has to look a stream up. Codecs of one stream at a time ignore it.
+	Owner any
 }
 
 // A Verdict is a sink's answer to an event.
@@ -54,15 +60,16 @@ type Verdict uint8
 const (
 	// More asks for the next event.
 	More Verdict = iota
-	// Pause asks the codec for no further event of this stream until the owner calls Decode again (a codec of one
-	// stream at a time returns from Decode at once; a multiplexed one stops replenishing the stream's window and may
-	// still deliver what the window already allowed).
+	// Pause says that the receiver can't pass on what comes. A codec of one stream at a time returns from Decode at once
+	// and emits nothing more until the owner calls Decode again. A multiplexed codec keeps the bytes of this event out of
+	// the stream's window until the owner returns them, all or in pieces, by encoding Credit events; it may still deliver
+	// what the window already allows, and goes on with the other streams. (With More it replenishes the window itself.)
 	Pause
 )
 
 // A Sink receives decoded events on the connection's loop. It must not keep ev, ev.Header or ev.Data past the call.
 // It may call Encode of the same codec from inside Event (a local reply to a head), and must then expect no event of a
-// stream that it has ended or reset.
+// stream that it has ended or reset. Encode emits no event.
 type Sink interface {
 	Event(ev *Event) Verdict
 }
@@ -80,3 +87,7 @@ type Output interface {
 	// Buffered is the number of bytes that wait to be sent.
 	Buffered() int
 }
+
+// OutputHigh is the number of buffered output bytes above which producers should pause, and a multiplexed codec takes no
+// more Data: it is told by Drained when there is room again.
+const OutputHigh = 64 << 10

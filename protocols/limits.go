@@ -1,5 +1,7 @@
 package protocols
 
+import "time"
+
 // Limits bounds what a codec accepts. Zero means the default, negative means none.
 type Limits struct {
 	HeadBytes     int // a whole head, all fields, counted as decoded: 64 KiB
@@ -8,9 +10,20 @@ type Limits struct {
 	TrailerBytes  int // 8 KiB
 	TrailerFields int // 32
 	DiscardBytes  int // request body bytes read and dropped behind an early answer to keep a connection: 64 KiB
+
+	// Of multiplexed protocols.
+	Streams    int // streams that the peer may have open on one connection: 128
+	Window     int // initial receive window of a stream, in bytes: 64 KiB (16 KiB towards upstreams)
+	WindowMax  int // up to which a window grows while its stream is drained: 4 MiB
+	Owed       int // Env.Owed's part of one connection, past which its heaviest stalled stream is reset: 4 MiB
+	OwedOnLoop int // Env.Owed itself, past which every connection resets its heaviest stalled stream: 256 MiB
+
+	PingInterval time.Duration // silence after which the peer is asked whether it is still there; 0 or negative: never
+	PingTimeout  time.Duration // for its answer: 20 s
 }
 
-// WithDefaults returns l with every zero replaced by its default and every negative by the largest int.
+// WithDefaults returns l with every zero replaced by its default and every negative by the largest int. Window stays
+// zero: its default depends on the side.
 func (l Limits) WithDefaults() Limits {
 	fill(&l.HeadBytes, 64<<10)
 	fill(&l.HeadFields, 128)
@@ -18,6 +31,13 @@ func (l Limits) WithDefaults() Limits {
 	fill(&l.TrailerBytes, 8<<10)
 	fill(&l.TrailerFields, 32)
 	fill(&l.DiscardBytes, 64<<10)
+	fill(&l.Streams, 128)
+	fill(&l.WindowMax, 4<<20)
+	fill(&l.Owed, 4<<20)
+	fill(&l.OwedOnLoop, 256<<20)
+	if l.PingTimeout <= 0 {
+		l.PingTimeout = 20 * time.Second
+	}
 	return l
 }
 

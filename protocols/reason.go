@@ -10,6 +10,7 @@ type Reason uint8
 const (
 	ReasonNone                 Reason = iota
 	ReasonClientGone                  // the client closed or reset before its answer was complete
+	ReasonPeerSilent                  // no answer to a keep-alive probe
 	ReasonHeadTimeout                 // the request head did not arrive in time
 	ReasonIdleTimeout                 // a keep-alive connection, or a tunnel, was idle for too long
 	ReasonBodyTimeout                 // the request body made no progress for too long
@@ -18,6 +19,7 @@ const (
 	ReasonHeadTooLarge                // request head over its limit
 	ReasonURITooLong                  // request line over its limit
 	ReasonBodyTooLarge                // request body over the route's max_body
+	ReasonFlood                       // the client sent more of something cheap than anybody needs
 	ReasonNotImplemented              // a transfer coding or method that can't be served
 	ReasonExpectationFailed           // the request expects something other than 100-continue
 	ReasonNoRoute                     // no virtual host or route matches
@@ -47,6 +49,7 @@ var reasons = [NumReasons]struct {
 }{
 	ReasonNone:                 {"none", 0, ""},
 	ReasonClientGone:           {"client_gone", 499, "the client closed the connection"},
+	ReasonPeerSilent:           {"peer_silent", 408, "the peer did not answer a keep-alive probe"},
 	ReasonHeadTimeout:          {"head_timeout", 408, "the request head did not arrive in time"},
 	ReasonIdleTimeout:          {"idle_timeout", 408, "the connection was idle for too long"},
 	ReasonBodyTimeout:          {"body_timeout", 408, "the request body made no progress"},
@@ -55,6 +58,7 @@ var reasons = [NumReasons]struct {
 	ReasonHeadTooLarge:         {"head_too_large", 431, "the request head is too large"},
 	ReasonURITooLong:           {"uri_too_long", 414, "the request target is too long"},
 	ReasonBodyTooLarge:         {"body_too_large", 413, "the request body is too large"},
+	ReasonFlood:                {"flood", 429, "the client sends too much that asks for nothing"},
 	ReasonNotImplemented:       {"not_implemented", 501, "the request needs a feature that is not available"},
 	ReasonExpectationFailed:    {"expectation_failed", 417, "the request expects what is not available"},
 	ReasonNoRoute:              {"no_route", 404, "no route matches the request"},

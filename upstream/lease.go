@@ -13,9 +13,10 @@ type Exchange interface {
 	Failed(r protocols.Reason, e *Endpoint)
 	// Event gives what the other side answers; see protocols.Sink. It is never a Reset.
 	Event(ev *protocols.Event) protocols.Verdict
-	// Drained says that the output of the connection has fallen below its low-water mark.
+	// Drained says that there is room for more of the request: the output of the connection has fallen below its low-water
+	// mark, or the other side has opened its window.
 	Drained()
-	// Lost says that the connection has ended under the exchange. The Lease is void.
+	// Lost says that the connection, or the exchange's stream on it, has ended under the exchange. The Lease is void.
 	Lost(how Loss)
 }
 
@@ -27,13 +28,15 @@ type Loss struct {
 	Reused bool
 	// Answered: bytes of an answer had arrived.
 	Answered bool
+	// Unprocessed: the other side says that it has done nothing about the request.
+	Unprocessed bool
 }
 
 // A Lease is the right to use a connection for one exchange. It belongs to the loop, and ends with Release, Abort, or
 // the Exchange's Lost.
 type Lease struct{ c *conn }
 
-// Encode sends ev; see protocols.Codec.
+// Encode sends ev, whose Stream it fills in; see protocols.Codec.
 func (l *Lease) Encode(ev *protocols.Event) (int, error) {
 	c := l.c
 	return c.codec.Encode(c.host.local.loop.Now(), ev, c.c)
@@ -42,11 +45,21 @@ func (l *Lease) Encode(ev *protocols.Event) (int, error) {
 // Buffered is the number of bytes that wait to be sent.
 func (l *Lease) Buffered() int { return l.c.c.Buffered() }
 
-// Pause stops reading answers; Resume goes on, and offers again what a paused Decode left.
+// Pause is called by an Exchange that has answered Pause to an Event. A connection of one exchange stops reading; on a
+// multiplexed one the verdict has said it all.
 func (l *Lease) Pause() { l.c.c.Pause() }
 
-// Resume is described at Pause.
-func (l *Lease) Resume() { l.c.c.Resume() }
+// Resume undoes Pause. held is the number of bytes of paused Data events that have been passed on since: a multiplexed
+// connection returns them to the stream's window, one of a single exchange reads again, and offers again what a paused
+// Decode left.
+func (l *Lease) Resume(held int) { l.c.c.Resume() }
+
+// Multiplexed reports whether other exchanges share the connection.
+func (l *Lease) Multiplexed() bool { return l.c.protocol.Multiplexed }
+
+// CloseWrite ends the sending direction of a tunnel behind its End: a connection of one exchange sends a FIN, which the
+// End of a multiplexed stream needs not.
+func (l *Lease) CloseWrite() { l.c.c.CloseWrite() }
 
 // Endpoint is where the connection goes.
 func (l *Lease) Endpoint() *Endpoint { return l.c.host.endpoint }
