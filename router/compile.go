@@ -83,15 +83,25 @@ func (c *compiler) rule(h *Host, rule *Rule, outer stepLists) *Route {
 	c.action(rule, r)
 	c.rewrite(rule, r)
 	r.steps = c.headerSteps(rule.Origin, "route.", &rule.Headers).before(outer)
-	if rule.Retry.Tries < 0 {
-		c.fail(rule.Origin, "route.retry_policy.num_retries", "%d is negative", rule.Retry.Tries)
+	c.retry(rule)
+	return r
+}
+
+func (c *compiler) retry(rule *Rule) {
+	p := &rule.Retry
+	if p.Tries < 0 {
+		c.fail(rule.Origin, "route.retry_policy.num_retries", "%d is negative", p.Tries)
 	}
-	for _, code := range rule.Retry.StatusCodes {
+	for _, code := range p.StatusCodes {
 		if code < 100 || code > 599 {
 			c.fail(rule.Origin, "route.retry_policy.status_codes", "%d is not an HTTP status", code)
 		}
 	}
-	return r
+	for code := range 32 {
+		if p.GRPCStatuses.Has(code) && (code == 0 || code >= grpcCodes) {
+			c.fail(rule.Origin, "route.retry_policy.retry_conditions", "%d is not the grpc-status of a failed call", code)
+		}
+	}
 }
 
 // match compiles what a rule looks at. Of several kinds MOSN takes the first in the order prefix, path, regex.

@@ -47,6 +47,8 @@ func TestRuleMistakes(t *testing.T) {
 		{Rule{Match: all, Cluster: "a", AutoHostRewriteHeader: "x y"}, "route.auto_host_rewrite_header"},
 		{Rule{Match: all, Cluster: "a", Retry: RetryPolicy{Tries: -1}}, "-1 is negative"},
 		{Rule{Match: all, Cluster: "a", Retry: RetryPolicy{StatusCodes: []int{5}}}, "5 is not an HTTP status"},
+		{Rule{Match: all, Cluster: "a", Retry: RetryPolicy{GRPCStatuses: 1}}, "0 is not the grpc-status of a failed call"},
+		{Rule{Match: all, Cluster: "a", Retry: RetryPolicy{GRPCStatuses: 1 << 17}}, "17 is not the grpc-status of a failed call"},
 		{Rule{Match: all, Cluster: "a", Headers: HeaderOps{RequestAdd: []HeaderOp{{Name: "a b"}}}}, `"a b" is no header name`},
 		{Rule{Match: all, Cluster: "a", Headers: HeaderOps{ResponseAdd: []HeaderOp{{Name: "a", Value: "x\r\ny"}}}}, "line break"},
 		{Rule{Match: all, Cluster: "a", Headers: HeaderOps{RequestRemove: []string{"Content-Length"}}}, "belongs to the connection"},

@@ -28,7 +28,7 @@ type Rule struct {
 	Weighted         []WeightedCluster
 	Redirect         *Redirect
 	Direct           *DirectResponse
-	UpstreamProtocol string // "" means the downstream's
+	UpstreamProtocol string // as configurations name it: "Http2"; "": the cluster's, the listener's or the downstream's
 
 	Timeout       time.Duration // from the end of the request to the end of the answer; 0: 60 s, to its head only; < 0 none
 	Retry         RetryPolicy
@@ -84,15 +84,6 @@ type DirectResponse struct {
 type RegexRewrite struct {
 	Regex        string
 	Substitution string
-}
-
-// A RetryPolicy says when a failed try is sent again. The retry on a reused idle connection that was closed before any
-// byte of an answer is not part of it and always on.
-type RetryPolicy struct {
-	On          bool
-	Tries       int           // retries after the first try
-	TryTimeout  time.Duration // 0 none
-	StatusCodes []int         // empty: 500 and above
 }
 
 // HeaderOps adds to and removes from a message's header, in this order.
