@@ -20,7 +20,21 @@ type ClusterConfig struct {
 	Source         netip.Addr // local address to connect from
 	Mark           int        // SO_MARK
 
+	// Protocol is spoken to the endpoints, as configurations name it ("Http2"); "": the listener's or the downstream's. A
+	// route may say otherwise.
+	Protocol string
+	// MaxConnectionAge is how long a connection takes new requests; it ends with the last of them. 0: as long as it lasts.
+	MaxConnectionAge time.Duration
+	Multiplex        MultiplexConfig // of connections that carry many requests at once
+
 	DNS DNSConfig
+}
+
+// MultiplexConfig describes the connections of a multiplexed protocol.
+type MultiplexConfig struct {
+	MaxStreams   int           // requests in flight on one connection; 0: as many as the endpoint allows
+	PingInterval time.Duration // silence after which the endpoint is asked whether it is still there; 0: never
+	PingTimeout  time.Duration // for its answer; 0: 20 s
 }
 
 // Discovery says how the hosts of a cluster become endpoints.
