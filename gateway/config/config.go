@@ -79,10 +79,37 @@ type Listener struct {
 // HTTPProxy is MOSN's `proxy` network filter: it decodes a protocol and routes its requests.
 type HTTPProxy struct {
 	Protocols []string // "Http1" ...; several, or "Auto", are told apart by the first bytes
-	Router    string   // the name of a router configuration
-	Forwarded Forwarded
-	Limits    RequestLimits
-	Timeouts  RequestTimeouts
+	// What is spoken to an upstream is the first that is set of: its route's UpstreamProtocol, its cluster's Protocol,
+	// Transcode, UpstreamProtocol, and what the downstream speaks.
+	UpstreamProtocol string
+	Transcode        string // the protocol that a transcoder filter converts to
+	Router           string // the name of a router configuration
+	Forwarded        Forwarded
+	Limits           RequestLimits
+	Timeouts         RequestTimeouts
+	HTTP2            HTTP2Options
+	Filters          []Filter // in the order in which a request meets them
+}
+
+// HTTP2Options describes a listener's HTTP/2 connections; zero means the default.
+type HTTP2Options struct {
+	Streams          int           // that a client may have open at once: 128
+	Window           int           // bytes of one stream on the way before it is read, at first: 64 KiB
+	WindowMax        int           // to which that grows while the stream is drained: 4 MiB
+	PingInterval     time.Duration // silence after which the client is asked whether it is still there: never
+	PingTimeout      time.Duration // for its answer: 20 s
+	MaxConnectionAge time.Duration // after which the client is asked to take another connection: never
+}
+
+// FilterGRPCWeb is the Type of the filter that lets browsers call gRPC services.
+const FilterGRPCWeb = "grpc_web"
+
+// A Filter sees the exchanges of a listener.
+type Filter struct {
+	Type   string // FilterGRPCWeb ...
+	Origin string // file:line:column
+	// Options is the filter's config as the document has it: nil, bool, int64, float64, string, []any and map[string]any.
+	Options map[string]any
 }
 
 // Forwarded says what the gateway tells upstreams about the client. The zero value tells everything and trusts nobody.

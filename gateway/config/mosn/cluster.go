@@ -52,6 +52,9 @@ func (r *reader) cluster(n *node) {
 	if v := o.node("source_address"); v != nil {
 		c.Source = r.sourceAddress(v)
 	}
+	c.Protocol = r.upstreamProtocol(o, "protocol")
+	c.MaxConnectionAge = o.interval("max_connection_age")
+	r.multiplex(o, &c)
 	r.dns(o, &c.DNS)
 	r.cfg.Clusters = append(r.cfg.Clusters, c)
 }

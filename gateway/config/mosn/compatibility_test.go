@@ -37,7 +37,9 @@ func compatibilityTables() string {
 	var b strings.Builder
 	b.WriteString("\n## Keys that are read\n\n| in | keys |\n| --- | --- |\n")
 	for _, s := range allSchemas() {
-		fmt.Fprintf(&b, "| %s | %s |\n", s.what, strings.Join(keysOf(s, used, ""), " "))
+		if keys := keysOf(s, used, ""); len(keys) > 0 {
+			fmt.Fprintf(&b, "| %s | %s |\n", s.what, strings.Join(keys, " "))
+		}
 	}
 	b.WriteString("\n## Keys that are known and not read\n\n| in | keys | what happens | why |\n| --- | --- | --- | --- |\n")
 	for _, s := range allSchemas() {

@@ -1,5 +1,7 @@
 package mosn
 
+import "sluice/gateway/config"
+
 // A filterPolicy is what this version does about a filter that is not its own.
 type filterPolicy struct {
 	name string
@@ -29,6 +31,8 @@ var listenerFilters = []filterPolicy{
 }
 
 var streamFilters = []filterPolicy{
+	{filterTranscoder, used, "`httpTohttp2` and `http2Tohttp`"},
+	{config.FilterGRPCWeb, used, "Sluice's own: browsers call gRPC services, see [grpc.md](grpc.md)"},
 	{"gzip", plainer, "answers pass as the upstream encodes them"},
 	{"grpc_metric", plainer, "calls are counted as requests only"},
 	{"istio.stats", plainer, "see /metrics for what is counted"},
@@ -44,7 +48,6 @@ var streamFilters = []filterPolicy{
 	{"mirror", refused, "the copies would not be sent"},
 	{"dsl", refused, "its expressions would not run"},
 	{"header_to_metadata", refused, "requests would reach hosts outside of the subset"},
-	{"transcoder", refused, "requests would leave in another protocol than asked for"},
 	{"dubbo_stream", refused, "requests could not be routed by service"},
 	{"seata", refused, "transactions would not be opened"},
 	{"proxywasm", refused, "the module would not run"},

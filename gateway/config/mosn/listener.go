@@ -46,9 +46,12 @@ func (r *reader) listener(n *node, names names) {
 	}
 	l.IdleTimeout = o.offDuration("connection_idle_timeout")
 	l.MaxConns = int(o.integer("max_connections", -1, math.MaxInt32))
-	r.listenerFilters(o)
+	for _, n := range o.array("listener_filters") {
+		r.otherFilter(r.object(n, filterSchema), "listener filter", listenerFilters)
+	}
 	l.AccessLogs = r.accessLogs(o)
 	r.filterChain(o, &l)
+	r.streamFilters(o, &l)
 	if l.Unserved != "" {
 		r.notef(n, "the listener %s serves nothing: %s", quote(l.Name), l.Unserved)
 	}
@@ -67,16 +70,6 @@ func (r *reader) accessLogs(o object) []config.AccessLog {
 		})
 	}
 	return logs
-}
-
-// listenerFilters reports the listener and stream filters: this version has none of either.
-func (r *reader) listenerFilters(o object) {
-	for _, n := range o.array("listener_filters") {
-		r.otherFilter(r.object(n, filterSchema), "listener filter", listenerFilters)
-	}
-	for _, n := range o.array("stream_filters") {
-		r.otherFilter(r.object(n, filterSchema), "stream filter", streamFilters)
-	}
 }
 
 // otherFilter reports a filter that is not available. One that nobody knows is an error: it may be the one that decides

@@ -191,6 +191,11 @@ func TestRoutesSample(t *testing.T) {
 func clearOrigins(c *config.Config) {
 	for i := range c.Listeners {
 		c.Listeners[i].Origin = ""
+		if http := c.Listeners[i].HTTP; http != nil {
+			for j := range http.Filters {
+				http.Filters[j].Origin = ""
+			}
+		}
 	}
 	for i := range c.Clusters {
 		c.Clusters[i].Origin = ""

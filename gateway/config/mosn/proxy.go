@@ -3,28 +3,15 @@ package mosn
 import (
 	"math"
 	"net/netip"
-	"slices"
-	"strings"
 
 	"sluice/gateway/config"
 )
 
-// The protocols that MOSN names; available says which of them this version speaks.
-const (
-	protocolAuto  = "Auto"
-	protocolHTTP1 = "Http1"
-)
-
-func protocolNames() []string {
-	return []string{protocolAuto, protocolHTTP1, "Http2", "bolt", "boltv2", "dubbo", "dubbo-thrift", "tars", "X"}
-}
-
-func available(protocol string) bool { return protocol == protocolAuto || protocol == protocolHTTP1 }
-
 func (r *reader) httpProxy(o object) *config.HTTPProxy {
 	p := &config.HTTPProxy{Router: o.str("router_config_name")}
-	p.Protocols = r.downstreamProtocols(o)
-	r.extendConfig(o.child("extend_config", extendSchema), p)
+	extend := o.child("extend_config", extendSchema)
+	r.proxyProtocols(o, extend, p)
+	r.extendConfig(extend, p)
 	r.forwarded(o.child("forwarded", forwardedSchema), &p.Forwarded)
 	t := o.child("timeouts", timeoutsSchema)
 	p.Timeouts = config.RequestTimeouts{
@@ -32,58 +19,15 @@ func (r *reader) httpProxy(o object) *config.HTTPProxy {
 		StreamIdle: t.offDuration("stream_idle"), TunnelIdle: t.offDuration("tunnel_idle"),
 	}
 	r.requestLimits(o.child("limits", limitsSchema), &p.Limits)
+	r.http2Options(o.child("http2", http2Schema), p)
 	return p
-}
-
-// downstreamProtocols reads one protocol or several, separated by commas.
-func (r *reader) downstreamProtocols(o object) []string {
-	text := o.name("downstream_protocol", `a protocol such as "Http1"`)
-	if text == "" {
-		return nil
-	}
-	v := o.at("downstream_protocol")
-	var out []string
-	for name := range strings.SplitSeq(text, ",") {
-		p := r.protocol(v, strings.TrimSpace(name))
-		if p == "" {
-			continue
-		}
-		if slices.Contains(out, p) {
-			r.warnf(v, "the protocol %s is named twice", p)
-			continue
-		}
-		out = append(out, p)
-	}
-	if len(out) > 1 && slices.Contains(out, protocolAuto) {
-		return []string{protocolAuto}
-	}
-	return out
-}
-
-// protocol returns the canonical name of a protocol that is available; "" after it reported one that is not.
-func (r *reader) protocol(v *node, name string) string {
-	all := protocolNames()
-	for _, known := range all {
-		if !strings.EqualFold(known, name) {
-			continue
-		}
-		if !available(known) {
-			r.errorf(v, "the protocol %s is not available in this version; Http1 is, and tcp_proxy carries any other unread", known)
-			return ""
-		}
-		if known == protocolAuto {
-			r.notef(v, "Auto means Http1 in this version, the only protocol that can be recognised")
-		}
-		return known
-	}
-	r.errorf(v, "unknown protocol %s%s", quote(name), didYouMean(name, all))
-	return ""
 }
 
 // extendConfig reads {"Http1": {...}} and the old form without the protocol's name.
 func (r *reader) extendConfig(o object, p *config.HTTPProxy) {
 	r.http1Limits(o.child("Http1", http1Schema), p)
 	r.http1Limits(o, p)
+	o.child("Http2", http2ExtendSchema)
 }
 
 func (r *reader) http1Limits(o object, p *config.HTTPProxy) {

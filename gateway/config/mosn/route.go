@@ -159,13 +159,7 @@ func (r *reader) action(o object, rule *router.Rule) {
 		r.refer(refCluster, v, rule.Cluster)
 	}
 	r.weighted(o, rule)
-	if v := o.node("upstream_protocol"); v != nil {
-		if s := r.str(v); s != "" {
-			if p := r.protocol(v, s); p != protocolAuto {
-				rule.UpstreamProtocol = p
-			}
-		}
-	}
+	rule.UpstreamProtocol = r.upstreamProtocol(o, "upstream_protocol")
 	rule.Timeout, _ = o.duration("timeout", true)
 	r.retry(o, &rule.Retry)
 	rule.PrefixRewrite = o.str("prefix_rewrite")
@@ -217,26 +211,6 @@ func (r *reader) weighted(o object, rule *router.Rule) {
 		r.errorf(v, "the weights are all zero: no cluster could be chosen")
 	case sum > math.MaxUint32:
 		r.errorf(v, "the weights are more than %d together", uint32(math.MaxUint32))
-	}
-}
-
-// retry reads a retry policy. Without num_retries there are three, as in MOSN; a number counts as it stands there, while
-// MOSN takes every number below three for three.
-func (r *reader) retry(o object, p *router.RetryPolicy) {
-	const tries, most = 3, 100
-	c := o.child("retry_policy", retrySchema)
-	p.On = c.boolean("retry_on", false)
-	p.TryTimeout, _ = c.duration("retry_timeout", false)
-	if v := c.node("num_retries"); v != nil {
-		n, _ := r.integer(v, 0, most)
-		p.Tries = int(n)
-	} else if p.On {
-		p.Tries = tries
-	}
-	for _, v := range c.array("status_codes") {
-		if code, ok := r.integer(v, 100, 599); ok {
-			p.StatusCodes = append(p.StatusCodes, int(code))
-		}
 	}
 }
 

@@ -7,6 +7,8 @@ const (
 	noTLSIn  = "the port would speak plaintext; put a TLS terminator in front, or remove it"
 	noTLSOut = "requests would leave in plaintext; remove it if that is meant"
 	noSubset = "requests would reach hosts outside of the subset"
+
+	alwaysStreams = "bodies are always streamed, and small ones are kept for a retry all the same"
 )
 
 var documentSchema = newSchema("the configuration",
@@ -55,9 +57,9 @@ var filterSchema = newSchema("a filter",
 )
 
 var proxySchema = newSchema("the config of a proxy filter",
-	reads("downstream_protocol", "router_config_name", "extend_config", "forwarded", "timeouts", "limits"),
+	reads("downstream_protocol", "upstream_protocol", "router_config_name", "extend_config", "forwarded", "timeouts", "limits",
+		"http2"),
 	ignores("it only labels", "name"),
-	ignores("MOSN does not use it either; a route's upstream_protocol counts", "upstream_protocol"),
 	ignores("MOSN does not use it either; unknown clusters are always an error", "validate_clusters"),
 	ignores("the loops are the workers", "concurrency_num"),
 	refuses("connections of other protocols would be closed", "fallback_for_unknown_protocol"),
@@ -65,13 +67,25 @@ var proxySchema = newSchema("the config of a proxy filter",
 )
 
 var extendSchema = newSchema("extend_config",
-	reads("Http1", "max_header_size", "max_request_body_size"),
-	ignores("the protocol is not spoken by this listener", "Http2", "bolt", "boltv2", "dubbo", "http2_use_stream",
-		"enable_bolt_goaway"),
-	ignores("it belongs to downstream_protocol X, which is refused", "sub_protocol"),
+	reads("Http1", "Http2", "max_header_size", "max_request_body_size", "sub_protocol"),
+	ignores(alwaysStreams, "http2_use_stream"),
+	ignores("the protocol is not spoken by this listener", "bolt", "boltv2", "dubbo", "enable_bolt_goaway"),
 )
 
 var http1Schema = newSchema("the Http1 part of extend_config", reads("max_header_size", "max_request_body_size"))
+
+var http2ExtendSchema = newSchema("the Http2 part of extend_config", ignores(alwaysStreams, "http2_use_stream"))
+
+var http2Schema = newSchema("http2", reads("max_concurrent_streams", "initial_stream_window", "max_stream_window",
+	"ping_interval", "ping_timeout", "max_connection_age"))
+
+var transcoderSchema = newSchema("the config of a transcoder filter",
+	reads("type"),
+	ignores("requests are converted when they leave", "trans"),
+	refuses("the requests that they choose would not be converted; give their route an upstream_protocol", "rules"),
+)
+
+var grpcWebSchema = newSchema("the config of a grpc_web filter")
 
 var forwardedSchema = newSchema("forwarded",
 	reads("via", "via_name", "x_forwarded_for", "x_forwarded_proto", "x_forwarded_host", "x_request_id", "trusted_networks"))
@@ -133,7 +147,8 @@ var weightedClusterSchema = newSchema("a weighted cluster",
 	refuses(noSubset, "metadata_match"),
 )
 
-var retrySchema = newSchema("a retry policy", reads("retry_on", "retry_timeout", "num_retries", "status_codes"))
+var retrySchema = newSchema("a retry policy", reads("retry_on", "retry_timeout", "num_retries", "status_codes",
+	"retry_conditions"))
 
 var regexRewriteSchema = newSchema("regex_rewrite", reads("pattern", "substitution"))
 
@@ -159,10 +174,9 @@ var managerSchema = newSchema("the cluster manager",
 var clusterSchema = newSchema("a cluster",
 	reads("name", "type", "lb_type", "hosts", "mark", "circuit_breakers", "connect_timeout", "idle_timeout", "lbconfig",
 		"dns_refresh_rate", "respect_dns_ttl", "dns_lookup_family", "dns_resolvers", "dns_resolver_file", "dns_resolver_port",
-		"source_address"),
+		"source_address", "protocol", "keepalive", "max_concurrent_streams", "max_connection_age"),
 	ignores("MOSN does not use it either", "sub_type", "max_request_per_conn", "conn_buffer_limit_bytes"),
 	ignores("every cluster has pools of its own", "cluster_pool_enable"),
-	ignores("it sends heartbeats of RPC protocols, and HTTP/1 has none", "keepalive"),
 	ignores("it belongs to lb_type LB_ORIGINAL_DST", "original_dst_lb_config"),
 	lacksIf(healthCheckOn, "endpoints are not probed: a host that fails is found out by requests", "health_check"),
 	lacks("new hosts get their whole share at once", "slow_start"),
@@ -171,6 +185,8 @@ var clusterSchema = newSchema("a cluster",
 	refusesIf(statusOn, noTLSOut, "tls_context"),
 	refuses(noTLSOut, "cluster_manager_tls"),
 )
+
+var keepaliveSchema = newSchema("keepalive", reads("interval", "timeout"))
 
 var hostSchema = newSchema("a host",
 	reads("address", "hostname", "weight", "metadata"),
@@ -219,10 +235,11 @@ var prometheusSchema = newSchema("the config of a prometheus sink",
 func allSchemas() []*schema {
 	return []*schema{
 		documentSchema, serverSchema, listenerSchema, accessLogSchema, filterChainSchema, filterSchema, proxySchema,
-		extendSchema, http1Schema, forwardedSchema, timeoutsSchema, limitsSchema, tcpProxySchema, tcpRouteSchema, cidrSchema,
+		extendSchema, http1Schema, http2ExtendSchema, http2Schema, forwardedSchema, timeoutsSchema, limitsSchema,
+		transcoderSchema, grpcWebSchema, tcpProxySchema, tcpRouteSchema, cidrSchema,
 		routerConfigSchema, virtualHostSchema, ruleSchema, matchSchema, headerMatchSchema, routeSchema, weightedSchema,
 		weightedClusterSchema, retrySchema, regexRewriteSchema, patternSchema, redirectSchema, directSchema,
-		headerOptionSchema, headerSchema, managerSchema, clusterSchema, hostSchema, breakerSchema, lbConfigSchema,
+		headerOptionSchema, headerSchema, managerSchema, clusterSchema, keepaliveSchema, hostSchema, breakerSchema, lbConfigSchema,
 		resolversSchema, adminSchema, adminAddressSchema, socketAddressSchema, pprofSchema, metricsSchema, matcherSchema,
 		prometheusSchema,
 	}

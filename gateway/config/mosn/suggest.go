@@ -12,7 +12,7 @@ func didYouMean(s string, candidates []string) string {
 	if near := config.Nearest(s, candidates); near != "" {
 		return "; did you mean " + quote(near) + "?"
 	}
-	if len(candidates) > 0 && len(candidates) <= 8 {
+	if len(candidates) > 0 && len(candidates) <= 10 {
 		quoted := make([]string, len(candidates))
 		for i, c := range candidates {
 			quoted[i] = quote(c)
