@@ -42,6 +42,9 @@ type Codec interface {
 // streams get their turns in order of priority, then round robin, at most a frame or so each. The owner answers a Credit
 // by encoding what it holds, at once or never.
 //
+// A protocol that can't interleave its streams (Bolt) lets a Head wait, too: Encode returns [ErrWait], nothing was
+// written, and the codec emits a Credit event for the stream when it is its turn.
+//
 // When one direction of a stream ends before the other, the codec says so to the peer as its protocol can (HTTP/2: an
 // answer that is complete before its request is followed by RST_STREAM with NO_ERROR), and emits nothing more of it.
 type Multiplexer interface {
@@ -85,9 +88,12 @@ type Status struct {
 	Linger bool
 	// Room is how many more streams may be opened now (client codecs).
 	Room int
-	// Yielded: Decode stopped for the sake of other connections, though it could go on with what it left. The owner
-	// calls it again in the loop's next round.
+	// Yielded: Decode stopped for the sake of other connections, though it could go on with what it left, or streams
+	// that waited can go on since an Encode. The owner calls Decode again in the loop's next round.
 	Yielded bool
+	// Stalled: Decode takes nothing until Credit events have returned what its sinks have not taken (Bolt, which has no
+	// windows). The owner stops reading until Yielded says that it can go on.
+	Stalled bool
 }
 
 // A Protocol describes one wire protocol to the gateway.
@@ -114,6 +120,7 @@ const (
 	ProtocolHTTP2
 	ProtocolBolt
 	ProtocolTCP
+	NumProtocols // how many there are
 )
 
 func (p ProtocolID) String() string {
@@ -150,9 +157,16 @@ type Env struct {
 	// Ev is the event that Decode passes on: a local one would escape to the heap. Decode never runs inside another
 	// Decode of the same loop, so one serves all; a codec sets all of it (Ev = Event{...}) for each call of a sink.
 	Ev Event
+	// Counts is what the codecs of this loop have dropped or refused without an event.
+	Counts Counts
+	// Announce lets codecs send frames that only some peers know: Bolt's goaway (MOSN's enable_bolt_goaway).
+	Announce bool
 	// Owed is the number of bytes that multiplexed codecs have passed to their sinks and that were neither taken (More)
 	// nor returned (Credit): what the streams of this loop hold because somebody does not read.
 	Owed int
+	// Shared is what the codecs of each protocol have in common on this loop (scratch space, free lists): the first one
+	// that needs it makes it.
+	Shared [NumProtocols]any
 }
 
 // NewEnv returns an Env with l, defaults filled in.

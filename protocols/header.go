@@ -13,16 +13,20 @@ package protocols
 // The zero Header is empty and ready. A Header is not safe for concurrent use; it belongs to its stream's loop.
 type Header struct {
 	Proto   ProtocolID // the codec that decoded it
-	Minor   uint8      // HTTP/1's minor version as the sender wrote it
+	Minor   uint8      // HTTP/1's minor version as the sender wrote it; Bolt's version, 1 or 2
 	Method  MethodID   // of a request; MethodOther: see MethodBytes
 	OneWay  bool       // a request that expects no answer (Bolt)
 	Status  int        // of a response; 0 in a request
-	Timeout int64      // the sender's own deadline in ms, 0 for none (Bolt, grpc-timeout)
+	Timeout int64      // the sender's own deadline in ms (Bolt, grpc-timeout); 0: it says nothing; -1: it wants none (Bolt)
+	Code    uint16     // of a Bolt response: its own status, of which Status is HTTP's form
+	Coding  uint8      // of a Bolt message: how class and content are serialized (1: Hessian 2); 0: it says nothing
 	// ContentLength is the announced body length; -1 when none is announced. It is what the codec verified; the
 	// content-length field itself stays among the fields.
 	ContentLength int64
 
-	lent   bool // raw aliases a read buffer
+	lent   bool   // raw aliases a read buffer
+	remade bool   // a part of a head that has a wire form was changed: see Wire
+	wire   uint32 // bytes at the start of raw that are the head's own binary form; 0: it has none
 	raw    []byte
 	fields []field
 	method span
@@ -31,6 +35,7 @@ type Header struct {
 	auth   span // Host or :authority
 	reason span
 	proto  span // the protocol that Upgrade or :protocol asks for, or that a 101 grants
+	class  span // of a Bolt message: the name of its class
 }
 
 type span struct{ off, len uint32 }

@@ -11,6 +11,11 @@ type Limits struct {
 	TrailerFields int // 32
 	DiscardBytes  int // request body bytes read and dropped behind an early answer to keep a connection: 64 KiB
 
+	// Of protocols of binary frames (Bolt).
+	ClassBytes   int // a class name: 4 KiB
+	ContentBytes int // the content of a frame: 16 MiB
+	Calls        int // requests in progress on one connection: 1024, and never more than 4000
+
 	// Of multiplexed protocols.
 	Streams    int // streams that the peer may have open on one connection: 128
 	Window     int // initial receive window of a stream, in bytes: 64 KiB (16 KiB towards upstreams)
@@ -31,6 +36,9 @@ func (l Limits) WithDefaults() Limits {
 	fill(&l.TrailerBytes, 8<<10)
 	fill(&l.TrailerFields, 32)
 	fill(&l.DiscardBytes, 64<<10)
+	fill(&l.ClassBytes, 4<<10)
+	fill(&l.ContentBytes, 16<<20)
+	fill(&l.Calls, 1024)
 	fill(&l.Streams, 128)
 	fill(&l.WindowMax, 4<<20)
 	fill(&l.Owed, 4<<20)
