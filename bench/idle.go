@@ -50,7 +50,7 @@ func (b *bench) idleOnce(ctx context.Context, c contestant, w workload) (idleSam
 	s := idleSample{Peer: c.name, Connections: w.connections}
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, fmt.Errorf("it took longer than a minute"))
 	defer cancel()
-	p, err := b.startProxy(ctx, c, w.connections)
+	p, err := b.startProxy(ctx, c, b.deploymentFor(w))
 	if err != nil {
 		return s, err
 	}

@@ -36,7 +36,7 @@ func startChain(t *testing.T) (*bench, *proxy) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := b.startProxy(t.Context(), contestant{peer: peers()[0], binary: binary}, 64)
+	p, err := b.startProxy(t.Context(), contestant{peer: peers()[0], binary: binary}, b.deploymentFor(workloads()[0]))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestFullRunHasNineRoundsOfEverything(t *testing.T) {
 
 func TestMistakenOptions(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"--peer apache", `no peer is called "apache"; there are: forwarder, sluice, nginx, haproxy`},
+		{"--peer apache", `no peer is called "apache"; there are: forwarder, sluice, nginx, haproxy, nghttpx`},
 		{"--workload huge", `no workload is called "huge"`},
 		{"--rounds -1", "--rounds -1: must be from 1 to 1000"},
 		{"--seconds 1e9", "must be from 0.05 to 300"},

@@ -27,6 +27,7 @@ type peer struct {
 	config string                                              // its template in peers/; "" when it has none
 	args   func(p setup) []string
 	check  func(p setup) []string // arguments that make it validate its configuration and exit; nil when it cannot
+	links  []link                 // what it can speak; nil: everything that there is
 	// version prints the version; nil when it is part of the repository.
 	version []string
 }
@@ -34,6 +35,7 @@ type peer struct {
 // setup is what a configuration template and a command line are filled with.
 type setup struct {
 	Listen, Backend, Admin int    // ports on 127.0.0.1
+	Down, Up               string // what is spoken on both sides: a wire's name
 	Dir, Config            string // a private directory, and the filled template in it
 	Workers                int
 	Connections            int    // client connections that it must be able to hold
@@ -51,6 +53,8 @@ func peers() []peer {
 			name: floor, about: "the floor: moves bytes in C, parses nothing",
 			find: func(ctx context.Context, b *bench) (string, error) { return b.shop.compile(ctx, "forwarder") },
 			args: func(p setup) []string { return []string{fmt.Sprint(p.Listen), fmt.Sprint(p.Backend)} },
+			// Bytes are bytes: it can have any protocol on both sides, as long as it is the same one.
+			links: []link{{http1, http1}, {http2, http2}},
 		},
 		{
 			name: subject, about: "this gateway, its defaults",
@@ -61,19 +65,29 @@ func peers() []peer {
 		},
 		{
 			name: rival, about: "nginx, tuned",
-			find:    func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "nginx") },
+			find:    func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "nginx", "nginx") },
 			config:  "nginx.conf.tmpl",
+			links:   []link{{http1, http1}, {http2, http1}}, // it has no HTTP/2 to backends, but for gRPC
 			args:    func(p setup) []string { return []string{"-p", p.Dir, "-e", "stderr", "-c", p.Config} },
 			check:   func(p setup) []string { return []string{"-t", "-p", p.Dir, "-e", "stderr", "-c", p.Config} },
 			version: []string{"-v"},
 		},
 		{
 			name: "haproxy", about: "HAProxy, tuned",
-			find:    func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "haproxy") },
+			find:    func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "haproxy", "haproxy") },
 			config:  "haproxy.cfg.tmpl",
 			args:    func(p setup) []string { return []string{"-db", "-f", p.Config} },
 			check:   func(p setup) []string { return []string{"-c", "-f", p.Config} },
 			version: []string{"-v"},
+		},
+		{
+			name: "nghttpx", about: "nghttpx of the nghttp2 project, tuned",
+			find:   func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "nghttpx", "nghttp2-proxy") },
+			config: "nghttpx.conf.tmpl",
+			// Its trade is HTTP/2; as an HTTP/1 proxy nobody would choose it.
+			links:   []link{{http2, http1}, {http2, http2}},
+			args:    func(p setup) []string { return []string{"--conf=" + p.Config} },
+			version: []string{"--version"},
 		},
 	}
 }
@@ -95,8 +109,11 @@ func (b *bench) buildSluice(ctx context.Context) (string, error) {
 	return out, nil
 }
 
-// debian finds a program, or installs Debian's package of the same name.
-func (b *bench) debian(ctx context.Context, name string) (string, error) {
+// speaks tells whether a peer can do a workload.
+func (p peer) speaks(l link) bool { return p.links == nil || slices.Contains(p.links, l) }
+
+// debian finds a program, or installs the package of Debian that has it.
+func (b *bench) debian(ctx context.Context, name, pkg string) (string, error) {
 	if path, err := lookServer(name); err == nil {
 		return path, nil
 	}
@@ -106,10 +123,10 @@ func (b *bench) debian(ctx context.Context, name string) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("%w: %s is not installed, and there is no apt-get to install it", errSkip, name)
 	case os.Geteuid() != 0:
-		return "", fmt.Errorf("%w: %s is not installed; as root: apt-get install %s", errSkip, name, name)
+		return "", fmt.Errorf("%w: %s is not installed; as root: apt-get install %s", errSkip, name, pkg)
 	}
-	b.shop.progress("installing %s", name)
-	if err := aptInstall(ctx, name); err != nil {
+	b.shop.progress("installing %s", pkg)
+	if err := aptInstall(ctx, pkg); err != nil {
 		return "", fmt.Errorf("%w: %s could not be installed: %w", errSkip, name, err)
 	}
 	path, err := lookServer(name)

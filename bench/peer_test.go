@@ -86,13 +86,15 @@ func setupFor(t *testing.T, b *bench, p peer) setup {
 
 func TestMissingPeerIsSkippedByName(t *testing.T) {
 	b := testBench(t)
-	_, err := b.debian(t.Context(), "no-such-server")
+	_, err := b.debian(t.Context(), "no-such-server", "no-such-package")
 	if !errors.Is(err, errSkip) || !strings.Contains(err.Error(), "no-such-server is not installed") {
 		t.Error(err)
 	}
 	b.options.peers = []peer{{
 		name: "absent",
-		find: func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "no-such-server") },
+		find: func(ctx context.Context, b *bench) (string, error) {
+			return b.debian(ctx, "no-such-server", "no-such-package")
+		},
 	}}
 	if _, err := b.findPeers(t.Context()); err == nil || len(b.report.Skipped) != 1 || !strings.HasPrefix(b.report.Skipped[0], "absent: skipped") {
 		t.Errorf("%v, %q", err, b.report.Skipped)

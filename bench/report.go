@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -133,35 +134,54 @@ func (r *report) tables() []table {
 
 func (r *report) workloadTable(w workload) table {
 	t := table{
-		title: fmt.Sprintf("%s: %s, %d connections, %s, %d rounds of %g s", w.name, w.about, w.connections, w.kind, r.Rounds, r.Seconds),
-		header: []string{
-			"peer", "CPU us/req", "user", "system", "/ " + floor, "/ " + rival, "req/s", "p50 us", "p90 us", "p99 us", "p99 / " + rival,
-			"RSS MiB", "CPU busy", "sleeps/req",
-		},
-		foot: "medians over rounds; ratios are of CPU (and p99) within a round: median [min..max]",
+		title:  fmt.Sprintf("%s: %s, %s, %s, %d rounds of %g s", w.name, w.about, w.shape(), w.kind, r.Rounds, r.Seconds),
+		header: []string{"peer", "CPU us/req", "user", "system"},
+		foot:   "medians over rounds; ratios are of CPU (and p99) within a round: median [min..max]",
 	}
+	var bases []string
+	for _, base := range w.bases() {
+		if slices.Contains(peersIn(r.Samples, w.name), base) {
+			bases = append(bases, base)
+			t.header = append(t.header, "/ "+base)
+		}
+	}
+	if w.bulk {
+		t.header = append(t.header, "MiB/CPU-s")
+	}
+	t.header = append(t.header, "req/s")
+	if w.link.down == http2 { // h2load tells no quantiles
+		t.header = append(t.header, "mean us")
+	} else {
+		t.header = append(t.header, "p50 us", "p90 us", "p99 us", "p99 / "+rival)
+	}
+	t.header = append(t.header, "RSS MiB", "CPU busy", "sleeps/req")
 	for _, rate := range r.Rates {
 		if rate.Workload == w.name {
 			t.title += fmt.Sprintf(", offered %.0f req/s = %.2f of %s's %.0f", rate.Rate, rate.Part, rate.Of, rate.Saturation)
-		}
-	}
-	if w.kind == openLoop {
-		for _, s := range r.Summaries {
-			if s.Workload == w.name {
-				t.foot += fmt.Sprintf("; the load generator's own lateness is within the latencies, p50 %.0f us", s.LatenessMedian)
-				break
-			}
 		}
 	}
 	for _, s := range r.Summaries {
 		if s.Workload != w.name {
 			continue
 		}
-		t.add(s.Peer, fmt.Sprintf("%.2f", s.CPU.Median), fmt.Sprintf("%.2f", s.User), fmt.Sprintf("%.2f", s.System),
-			ratioText(s.CPURatios, floor), ratioText(s.CPURatios, rival), fmt.Sprintf("%.0f", s.PerSec.Median),
-			fmt.Sprintf("%.0f", s.P50.Median), fmt.Sprintf("%.0f", s.P90.Median), fmt.Sprintf("%.0f", s.P99.Median),
-			ratioText(s.P99Ratios, rival), fmt.Sprintf("%.1f", s.Resident), fmt.Sprintf("%.0f %%", s.Busy*100),
-			fmt.Sprintf("%.2f", s.Switches))
+		if w.kind == openLoop && len(t.rows) == 0 {
+			t.foot += fmt.Sprintf("; the load generator's own lateness is within the latencies, p50 %.0f us", s.LatenessMedian)
+		}
+		row := []string{s.Peer, fmt.Sprintf("%.2f", s.CPU.Median), fmt.Sprintf("%.2f", s.User), fmt.Sprintf("%.2f", s.System)}
+		for _, base := range bases {
+			row = append(row, ratioText(s.CPURatios, base))
+		}
+		if w.bulk {
+			row = append(row, fmt.Sprintf("%.0f", float64(w.answer)/s.CPU.Median/(1<<20)*1e6))
+		}
+		row = append(row, fmt.Sprintf("%.0f", s.PerSec.Median))
+		if w.link.down == http2 {
+			row = append(row, fmt.Sprintf("%.0f", s.Mean.Median))
+		} else {
+			row = append(row, fmt.Sprintf("%.0f", s.P50.Median), fmt.Sprintf("%.0f", s.P90.Median), fmt.Sprintf("%.0f", s.P99.Median),
+				ratioText(s.P99Ratios, rival))
+		}
+		t.add(append(row, fmt.Sprintf("%.1f", s.Resident), fmt.Sprintf("%.0f %%", s.Busy*100), fmt.Sprintf("%.2f", s.Switches))...)
 	}
 	return t
 }
@@ -212,6 +232,9 @@ func (r *report) targetTable() table {
 	t := table{title: "targets for " + subject, header: []string{"target", "must be", "is", "spread", "verdict"}}
 	for _, v := range r.Verdicts {
 		limit, is, word := fmt.Sprintf("<= %.2f", v.Limit), "-", "not measured"
+		if v.AtLeast {
+			limit = ">" + limit[1:]
+		}
 		if v.Measured != nil {
 			is, word = fmt.Sprintf("%.3f", *v.Measured), "MISSED"
 			if v.Met {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os/exec"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -18,8 +17,12 @@ type bench struct {
 	shop        *workshop
 	launch      *launcher
 	loadBinary  string
-	backendPort int
-	report      *report
+	backendPort int // of the HTTP/1 backend
+	// The HTTP/2 load generator, and its backends by the size of their answers.
+	h2loadBinary string
+	http2Ports   map[int]int
+	rates        map[rateKey]float64 // what h2load found out so far
+	report       *report
 	// A bar of progress: measurements done and to do.
 	done, all int
 }
@@ -72,6 +75,9 @@ func (b *bench) run(ctx context.Context) error {
 	if err := b.startBackend(ctx); err != nil {
 		return err
 	}
+	if err := b.prepareHTTP2(ctx); err != nil {
+		return err
+	}
 	// From here on this program must not disturb the proxy. (What it has built so far, it built on all CPUs.)
 	if err := pinSelf(b.options.loadCPU); err != nil {
 		return err
@@ -82,12 +88,12 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	for _, w := range b.options.workloads {
 		if w.kind == idleHold {
-			if err := b.idle(ctx, contestants, w); err != nil {
+			if err := b.idle(ctx, thatSpeak(contestants, w.link), w); err != nil {
 				return err
 			}
 		}
 	}
-	return b.syscalls(ctx, contestants)
+	return b.syscalls(ctx, thatSpeak(contestants, link{http1, http1}))
 }
 
 // findPeers locates, installs or builds the chosen peers. Only those of others may be missing.
@@ -115,13 +121,21 @@ func (b *bench) findPeers(ctx context.Context) ([]contestant, error) {
 // plan counts the measurements, for the progress shown.
 func (b *bench) plan(contestants []contestant) {
 	for _, w := range b.options.workloads {
-		if w.kind == idleHold {
-			b.all += len(contestants)
-		} else {
-			b.all += b.options.rounds * len(contestants)
+		able := len(thatSpeak(contestants, w.link))
+		switch {
+		case w.kind == idleHold:
+			b.all += able
+		case w.name == tiny: // and its system calls
+			b.all += (b.options.rounds + 1) * able
+		default:
+			b.all += b.options.rounds * able
 		}
 	}
-	b.all += len(contestants)
+}
+
+// thatSpeak are the contestants that can do a workload.
+func thatSpeak(contestants []contestant, l link) []contestant {
+	return slices.DeleteFunc(slices.Clone(contestants), func(c contestant) bool { return !c.speaks(l) })
 }
 
 func (b *bench) step(format string, args ...any) {
@@ -129,36 +143,32 @@ func (b *bench) step(format string, args ...any) {
 	b.shop.progress("[%d/%d] %s", min(b.done, b.all), b.all, fmt.Sprintf(format, args...))
 }
 
-func (b *bench) startBackend(ctx context.Context) error {
-	var err error
-	if b.loadBinary, err = b.shop.compile(ctx, "load"); err != nil {
-		return err
+// A deployment is what a proxy is configured for. Workloads that agree in it share their proxies.
+type deployment struct {
+	link        link
+	backend     int // the port of the backend
+	connections int // that it must be able to hold, at most
+}
+
+// deploymentFor a workload; its backend runs already.
+func (b *bench) deploymentFor(w workload) deployment {
+	d := deployment{link: w.link, backend: b.backendPort, connections: w.inFlight()}
+	if w.link.up == http2 {
+		d.backend = b.http2Ports[w.answer]
 	}
-	binary, err := b.shop.compile(ctx, "backend")
-	if err != nil {
-		return err
-	}
-	if b.backendPort, err = freePort(); err != nil {
-		return err
-	}
-	backend, err := b.launch.start("backend", b.options.loadCPU, b.shop.path("backend.log"),
-		exec.Command(binary, strconv.Itoa(b.backendPort)))
-	if err != nil {
-		return err
-	}
-	return answers(ctx, backend, b.backendPort)
+	return d
 }
 
 // startProxy starts a contestant on the proxy's CPU and returns when it answers.
-func (b *bench) startProxy(ctx context.Context, c contestant, connections int) (*proxy, error) {
+func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*proxy, error) {
 	listen, errListen := freePort()
 	admin, errAdmin := freePort()
 	if err := errors.Join(errListen, errAdmin); err != nil {
 		return nil, err
 	}
 	s, err := c.prepare(b.shop, setup{
-		Listen: listen, Backend: b.backendPort, Admin: admin, Workers: 1,
-		Connections: connections + spareConnections, Files: filesFor(connections), Buffer: "32k",
+		Listen: listen, Backend: d.backend, Admin: admin, Workers: 1, Down: d.link.down.String(), Up: d.link.up.String(),
+		Connections: d.connections + spareConnections, Files: filesFor(d.connections), Buffer: "32k",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
@@ -167,7 +177,7 @@ func (b *bench) startProxy(ctx context.Context, c contestant, connections int) (
 	if err != nil {
 		return nil, err
 	}
-	if err := answers(ctx, p, listen); err != nil {
+	if err := answers(ctx, p, listen, d.link.down); err != nil {
 		return nil, err
 	}
 	family, err := familyOf(p.pid)
@@ -179,11 +189,14 @@ const spareConnections = 512
 // filesFor is how many descriptors a proxy needs: a client and an upstream connection each, and some of its own.
 func filesFor(connections int) int { return 2*connections + 2*spareConnections }
 
-// answers waits until a server on a port answers as the backend does, at most 10 s.
-func answers(ctx context.Context, p *process, port int) error {
+// answers waits until a server on a port answers as the backends do, at most 10 s.
+func answers(ctx context.Context, p *process, port int, speaks wire) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("did not answer for 10 s"))
 	defer cancel()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	transport := &http.Transport{DisableKeepAlives: true, Protocols: &http.Protocols{}}
+	transport.Protocols.SetHTTP1(speaks == http1)
+	transport.Protocols.SetUnencryptedHTTP2(speaks == http2)
+	client := http.Client{Transport: transport}
 	url := fmt.Sprintf("http://127.0.0.1:%d/tiny", port)
 	for {
 		last := askOnce(ctx, client, url)
@@ -200,7 +213,9 @@ func answers(ctx context.Context, p *process, port int) error {
 	}
 }
 
+// askOnce checks one answer's body, of whichever size the backend gives.
 func askOnce(ctx context.Context, client http.Client, url string) error {
+	const most = 16 << 20
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -210,37 +225,62 @@ func askOnce(ctx context.Context, client http.Client, url string) error {
 		return err
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	body, err := io.ReadAll(io.LimitReader(answer.Body, most))
 	if err != nil {
 		return err
 	}
-	if answer.StatusCode != http.StatusOK || len(body) != 64 {
-		return fmt.Errorf("GET %s answered %s with %d bytes, not 200 with 64", url, answer.Status, len(body))
+	if answer.StatusCode != http.StatusOK || len(body) == 0 || int64(len(body)) != answer.ContentLength {
+		return fmt.Errorf("GET %s answered %s with %d bytes of %d", url, answer.Status, len(body), answer.ContentLength)
+	}
+	for i, c := range body {
+		if c != byte('a'+i%26) {
+			return fmt.Errorf("GET %s answered with a wrong byte at %d", url, i)
+		}
 	}
 	return nil
 }
 
 // rounds measures all workloads that come in rounds: A B C A B C ... per workload.
 func (b *bench) rounds(ctx context.Context, contestants []contestant) error {
+	var left []workload
+	for _, w := range b.options.workloads {
+		if w.kind != idleHold {
+			left = append(left, w)
+		}
+	}
+	for len(left) > 0 {
+		n, most := 1, b.deploymentFor(left[0])
+		for ; n < len(left); n++ {
+			d := b.deploymentFor(left[n])
+			if d.link != most.link || d.backend != most.backend {
+				break
+			}
+			most.connections = max(most.connections, d.connections)
+		}
+		if err := b.deployed(ctx, thatSpeak(contestants, most.link), most, left[:n]); err != nil {
+			return err
+		}
+		left = left[n:]
+	}
+	return nil
+}
+
+// deployed runs workloads that share their proxies.
+func (b *bench) deployed(ctx context.Context, contestants []contestant, d deployment, ws []workload) error {
 	var proxies []*proxy
 	defer func() {
 		for _, p := range proxies {
 			b.launch.stop(p.process)
 		}
 	}()
-	for _, w := range b.options.workloads {
-		if w.kind == idleHold {
-			continue
+	for _, c := range contestants {
+		p, err := b.startProxy(ctx, c, d)
+		if err != nil {
+			return err
 		}
-		if proxies == nil {
-			for _, c := range contestants {
-				p, err := b.startProxy(ctx, c, w.connections)
-				if err != nil {
-					return err
-				}
-				proxies = append(proxies, p)
-			}
-		}
+		proxies = append(proxies, p)
+	}
+	for _, w := range ws {
 		if err := b.workload(ctx, proxies, w); err != nil {
 			return err
 		}
@@ -270,8 +310,8 @@ func (b *bench) workload(ctx context.Context, proxies []*proxy, w workload) erro
 				return err
 			}
 			b.report.Samples = append(b.report.Samples, s)
-			b.step("%s round %d/%d %s: %.1f us/request, %.0f requests/s, p99 %s", w.name, round+1, b.options.rounds, p.name,
-				s.CPU, s.PerSec, time.Duration(s.Load.Latency.P99).Round(time.Microsecond))
+			b.step("%s round %d/%d %s: %.1f us/request, %.0f requests/s, mean latency %s", w.name, round+1, b.options.rounds, p.name,
+				s.CPU, s.PerSec, time.Duration(s.Load.Latency.Mean).Round(time.Microsecond))
 		}
 	}
 	return nil
@@ -284,15 +324,13 @@ func (b *bench) measure(ctx context.Context, p *proxy, w workload, round int, ra
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(limit*float64(time.Second)),
 		fmt.Errorf("%s under %s took longer than %.0f s", p.name, w.name, limit))
 	defer cancel()
-	args := append(w.args(p.setup.Listen), "--seconds", fmt.Sprint(b.options.seconds),
-		"--warmup", fmt.Sprint(b.options.warmup), "--rate", fmt.Sprint(rate))
-	run, err := b.startLoad(ctx, args)
+	work, done, err := b.arm(ctx, p, w, rate)
 	if err != nil {
 		return s, fmt.Errorf("%s under %s: %w: %s", p.name, w.name, err, p.process.lastWords())
 	}
-	defer b.closeLoad(run)
+	defer done()
 	used, busy, wall, err := b.account(p, func() error {
-		s.Load, err = b.finish(ctx, run)
+		s.Load, err = work()
 		return err
 	})
 	if err != nil {
@@ -314,6 +352,24 @@ func (b *bench) measure(ctx context.Context, p *proxy, w workload, round int, ra
 	s.Busy = float64(used.CPU) / float64(wall)
 	s.Foreign = max(0, float64(busy-used.CPU)/float64(wall))
 	return s, nil
+}
+
+// arm warms a proxy up and returns what runs the measurement itself, and what ends it: between the two the books are read.
+func (b *bench) arm(ctx context.Context, p *proxy, w workload, rate float64) (work func() (loadResult, error), done func(), err error) {
+	if w.link.down == http2 {
+		n, err := b.warmUp(ctx, p, w)
+		return func() (loadResult, error) {
+			r, err := b.runH2load(ctx, p, w, n)
+			return r.load(), err
+		}, func() {}, err
+	}
+	args := append(w.args(p.setup.Listen), "--seconds", fmt.Sprint(b.options.seconds),
+		"--warmup", fmt.Sprint(b.options.warmup), "--rate", fmt.Sprint(rate))
+	run, err := b.startLoad(ctx, args)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func() (loadResult, error) { return b.finish(ctx, run) }, func() { b.closeLoad(run) }, nil
 }
 
 // account reads the books before and after some work.

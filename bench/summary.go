@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,7 @@ type summary struct {
 	User           float64           `json:"user_us"` // summed over all rounds: one round has too few ticks to split well
 	System         float64           `json:"system_us"`
 	PerSec         spread            `json:"requests_per_second"`
+	Mean           spread            `json:"mean_us"`
 	P50            spread            `json:"p50_us"`
 	P90            spread            `json:"p90_us"`
 	P99            spread            `json:"p99_us"`
@@ -20,7 +22,7 @@ type summary struct {
 	Busy           float64           `json:"proxy_cpu_busy"`   // median
 	Foreign        float64           `json:"proxy_cpu_others"` // median
 	Resident       float64           `json:"resident_mib"`
-	CPURatios      map[string]spread `json:"cpu_ratios"`     // to the floor and to the rival, per round
+	CPURatios      map[string]spread `json:"cpu_ratios"`     // to each other peer, per round
 	P99Ratios      map[string]spread `json:"p99_ratios"`     // likewise
 	PerSecRatios   map[string]spread `json:"per_sec_ratios"` // likewise
 	LatenessMedian float64           `json:"lateness_p50_us"`
@@ -55,6 +57,7 @@ func summarise(samples []sample, workload, peer string) (summary, bool) {
 		return s, false
 	}
 	s.PerSec = of(perSecOf)
+	s.Mean = of(func(s sample) float64 { return s.Load.Latency.Mean / float64(time.Microsecond) })
 	s.P50 = of(func(s sample) float64 { return microseconds(s.Load.Latency.P50) })
 	s.P90 = of(func(s sample) float64 { return microseconds(s.Load.Latency.P90) })
 	s.P99 = of(p99Of)
@@ -72,18 +75,29 @@ func summarise(samples []sample, workload, peer string) (summary, bool) {
 	}
 	s.User, s.System = user/max(1, requests), system/max(1, requests)
 	s.CPURatios, s.P99Ratios, s.PerSecRatios = map[string]spread{}, map[string]spread{}, map[string]spread{}
-	for _, base := range [...]string{floor, rival} {
+	for _, base := range peersIn(samples, workload) {
 		for _, ratio := range []struct {
 			to   map[string]spread
 			pick func(sample) float64
 		}{{s.CPURatios, cpuOf}, {s.P99Ratios, p99Of}, {s.PerSecRatios, perSecOf}} {
 			pairs := ratios(perRound(samples, workload, peer, ratio.pick), perRound(samples, workload, base, ratio.pick))
-			if len(pairs) > 0 && peer != base {
-				ratio.to[base] = spreadOf(pairs)
+			if to := spreadOf(pairs); to.N > 0 && peer != base {
+				ratio.to[base] = to
 			}
 		}
 	}
 	return s, true
+}
+
+// peersIn lists who was measured under a workload, in the order of a round.
+func peersIn(samples []sample, workload string) []string {
+	var peers []string
+	for _, s := range samples {
+		if s.Workload == workload && !slices.Contains(peers, s.Peer) {
+			peers = append(peers, s.Peer)
+		}
+	}
+	return peers
 }
 
 func cpuOf(s sample) float64    { return s.CPU }

@@ -7,9 +7,10 @@ import (
 
 // A target is one promise about what Sluice costs.
 type target struct {
-	name  string
-	limit float64
-	unit  string
+	name    string
+	limit   float64
+	atLeast bool // the limit is a lower one
+	unit    string
 	// measure finds the number in a report; NaN when it was not measured. The second result says how it spreads.
 	measure func(r *report) (float64, string)
 }
@@ -18,6 +19,7 @@ type target struct {
 type verdict struct {
 	Name     string   `json:"name"`
 	Limit    float64  `json:"limit"`
+	AtLeast  bool     `json:"at_least,omitempty"`
 	Unit     string   `json:"unit,omitempty"`
 	Measured *float64 `json:"measured"` // nil: not measured
 	Spread   string   `json:"spread,omitempty"`
@@ -27,8 +29,10 @@ type verdict struct {
 // none is "not one per request": what happens a few times a second (a timer, a garbage collection) is not on the path.
 const none = 0.01
 
-// targets of the HTTP/1 row, in the order of the report.
-func targets() []target {
+// targets are all promises, in the order of the report.
+func targets() []target { return append(http1Targets(), http2Targets()...) }
+
+func http1Targets() []target {
 	return []target{
 		{name: "tiny: CPU per request / forwarder", limit: 1.10, measure: cpuRatio(tiny, floor)},
 		{name: "tiny: CPU per request / nginx", limit: 0.90, measure: cpuRatio(tiny, rival)},
@@ -45,6 +49,60 @@ func targets() []target {
 		{name: "tiny: eventfd reads and writes per request", limit: none, measure: calls(syscallCount.eventfd)},
 		{name: "tiny: epoll_wait per request", limit: 0.3, measure: calls(func(c syscallCount) float64 { return c.perRequest(pollCalls[:]...) })},
 	}
+}
+
+func http2Targets() []target {
+	return []target{
+		{name: h2h1 + ": CPU per request / the better peer", limit: 0.75, measure: cpuToBetter(h2h1)},
+		{name: h2h1One + ": CPU per request / the better peer", limit: 1.0, measure: cpuToBetter(h2h1One)},
+		{name: h2h1Bulk + ": bytes per CPU-second / the better peer", limit: 1.0, atLeast: true, measure: bytesToBetter(h2h1Bulk)},
+		{name: h2h2 + ": CPU per request / the better peer", limit: 0.4, measure: cpuToBetter(h2h2)},
+		{name: h2h2One + ": CPU per request / the better peer", limit: 1.0, measure: cpuToBetter(h2h2One)},
+		{name: h2h2Bulk + ": bytes per CPU-second / the better peer", limit: 1.0, atLeast: true, measure: bytesToBetter(h2h2Bulk)},
+	}
+}
+
+// betterPeer of a workload is the rival that spends the least CPU on a request (or byte) of it; "" when none was measured.
+func betterPeer(r *report, name string) string {
+	better, least := "", math.Inf(1)
+	for _, w := range workloads() {
+		for _, peer := range w.rivals {
+			if s, ok := summarise(r.Samples, name, peer); ok && w.name == name && s.CPU.Median < least {
+				better, least = peer, s.CPU.Median
+			}
+		}
+	}
+	return better
+}
+
+// cpuToBetter is the CPU per request, as a part of the better peer's in the same round.
+func cpuToBetter(workload string) func(*report) (float64, string) {
+	return func(r *report) (float64, string) {
+		better := betterPeer(r, workload)
+		is, text := cpuRatio(workload, better)(r)
+		return is, withPeer(text, better)
+	}
+}
+
+// bytesToBetter is the inverse: all answers of a workload are of one size.
+func bytesToBetter(workload string) func(*report) (float64, string) {
+	return func(r *report) (float64, string) {
+		better := betterPeer(r, workload)
+		s, _ := summarise(r.Samples, workload, subject)
+		cpu, ok := s.CPURatios[better]
+		if !ok {
+			return math.NaN(), ""
+		}
+		is, text := median3(map[string]spread{better: {Median: 1 / cpu.Median, Min: 1 / cpu.Max, Max: 1 / cpu.Min}}, better)
+		return is, withPeer(text, better)
+	}
+}
+
+func withPeer(text, peer string) string {
+	if text == "" {
+		return ""
+	}
+	return text + ", to " + peer
 }
 
 func cpuRatio(workload, to string) func(*report) (float64, string) {
@@ -103,9 +161,12 @@ func restNamed(name string) func(*report) (float64, string) {
 func judge(r *report) []verdict {
 	var out []verdict
 	for _, t := range targets() {
-		v := verdict{Name: t.name, Limit: t.limit, Unit: t.unit}
+		v := verdict{Name: t.name, Limit: t.limit, AtLeast: t.atLeast, Unit: t.unit}
 		if measured, spread := t.measure(r); known(measured) {
 			v.Measured, v.Spread, v.Met = &measured, spread, measured <= t.limit
+			if t.atLeast {
+				v.Met = measured >= t.limit
+			}
 		}
 		out = append(out, v)
 	}

@@ -8,13 +8,23 @@ import (
 
 // measured is a report of a made-up run: ours costs 9, the floor 8.5, nginx 12, in rounds of drifting speed.
 func measured() *report {
-	r := &report{Rounds: 3, Seconds: 2, Peers: []peerInfo{{Name: floor}, {Name: subject}, {Name: rival}}}
+	r := &report{Rounds: 3, Seconds: 2, Peers: []peerInfo{{Name: floor}, {Name: subject}, {Name: rival}, {Name: "haproxy"}, {Name: "nghttpx"}}}
 	for round, drift := range []float64{1, 1.5, 0.8} {
 		for _, w := range []string{tiny, "16k", "post4k", "open"} {
 			for peer, cpu := range map[string]float64{floor: 8.5, subject: 9, rival: 12} {
 				s := sample{Peer: peer, Workload: w, Round: round, CPU: cpu * drift, User: 1.5, System: cpu*drift - 1.5, PerSec: 1e5 / drift}
 				s.Load.Requests = 1000
 				s.Load.Latency.P99 = uint64(cpu * drift * 1e4)
+				r.Samples = append(r.Samples, s)
+			}
+		}
+	}
+	for round := range 3 {
+		// The better peer is nghttpx at 10; ours costs 7 to HTTP/1, 5 to HTTP/2, and 8 where bytes count.
+		for name, ours := range map[string]float64{h2h1: 7, h2h1One: 7, h2h1Bulk: 8, h2h2: 5, h2h2One: 10.5, h2h2Bulk: 12.5} {
+			for peer, cpu := range map[string]float64{subject: ours, "nghttpx": 10, "haproxy": 14} {
+				s := sample{Peer: peer, Workload: name, Round: round, CPU: cpu, PerSec: 1e6 / cpu}
+				s.Load.Requests = 1000
 				r.Samples = append(r.Samples, s)
 			}
 		}
@@ -37,18 +47,24 @@ func TestVerdicts(t *testing.T) {
 		is  float64
 		met bool
 	}{
-		"tiny: CPU per request / forwarder":               {9 / 8.5, true},
-		"tiny: CPU per request / nginx":                   {0.75, true},
-		"16k: CPU per request / nginx":                    {0.75, true},
-		"post4k: CPU per request / nginx":                 {0.75, true},
-		"tiny: user time per request":                     {1.5, true},
-		"open: p99 at half of nginx's saturation / nginx": {0.75, true},
-		"idle: resident memory per keep-alive connection": {1.5, false},
-		"tiny: system calls for data per request":         {4, true},
-		"tiny: epoll_ctl per request":                     {0, true},
-		"tiny: futex per request":                         {0.02, false},
-		"tiny: eventfd reads and writes per request":      {0, true},
-		"tiny: epoll_wait per request":                    {0.2, true},
+		"tiny: CPU per request / forwarder":                {9 / 8.5, true},
+		"tiny: CPU per request / nginx":                    {0.75, true},
+		"16k: CPU per request / nginx":                     {0.75, true},
+		"post4k: CPU per request / nginx":                  {0.75, true},
+		"tiny: user time per request":                      {1.5, true},
+		"open: p99 at half of nginx's saturation / nginx":  {0.75, true},
+		"idle: resident memory per keep-alive connection":  {1.5, false},
+		"tiny: system calls for data per request":          {4, true},
+		"tiny: epoll_ctl per request":                      {0, true},
+		"tiny: futex per request":                          {0.02, false},
+		"tiny: eventfd reads and writes per request":       {0, true},
+		"tiny: epoll_wait per request":                     {0.2, true},
+		"h2-h1: CPU per request / the better peer":         {0.7, true},
+		"h2-h1-one: CPU per request / the better peer":     {0.7, true},
+		"h2-h1-1m: bytes per CPU-second / the better peer": {1.25, true},
+		"h2-h2: CPU per request / the better peer":         {0.5, false},
+		"h2-h2-one: CPU per request / the better peer":     {1.05, false},
+		"h2-h2-1m: bytes per CPU-second / the better peer": {0.8, false},
 	}
 	verdicts := measured().Verdicts
 	if len(verdicts) != len(want) {
@@ -77,7 +93,7 @@ func TestNothingMeasuredIsNotMet(t *testing.T) {
 func TestReportReads(t *testing.T) {
 	r := measured()
 	for _, text := range []string{r.text(), r.markdown()} {
-		for _, want := range []string{"0.75 [0.75..0.75]", "MISSED", "1.50", "3 rounds of 2 s: an indication"} {
+		for _, want := range []string{"0.75 [0.75..0.75]", "32 x 32 streams", "0.80..0.80, to nghttpx", ">= 1.00", "MISSED", "1.50", "3 rounds of 2 s: an indication"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the report lacks %q:\n%s", want, text)
 			}

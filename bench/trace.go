@@ -54,7 +54,7 @@ func (b *bench) countCalls(ctx context.Context, strace string, c contestant, w w
 	var none syscallCount
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("it took longer than a minute"))
 	defer cancel()
-	p, err := b.startProxy(ctx, c, w.connections)
+	p, err := b.startProxy(ctx, c, b.deploymentFor(w))
 	if err != nil {
 		return none, err
 	}
@@ -109,7 +109,7 @@ func (b *bench) countRest(ctx context.Context, strace string, c contestant, w wo
 	traced := b.shop.path("strace-rest-" + c.name)
 	spared := strings.Join(slices.Concat(dataCalls[:], pollCalls[:]), ",")
 	c.under = []string{strace, "-f", "-ttt", "-s", "0", "--seccomp-bpf", "-e", "trace=!" + spared, "-o", traced}
-	p, err := b.startProxy(ctx, c, w.connections)
+	p, err := b.startProxy(ctx, c, b.deploymentFor(w))
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,7 @@
  * The server behind the proxies: a keep-alive HTTP/1.1 server on one thread, cheap enough to share a CPU with the load
  * generator. It answers by path with bytes made at start:
  *
- *   /tiny  about 200 bytes in all     /1k /16k /1m  that many bytes of body     /stats  what it has served, as JSON
+ *   /tiny  about 200 bytes in all     /128 /1k /16k /1m  that many bytes of body     /stats  what it has served, as JSON
  *
  * A request body (Content-Length) is read, and compared with the pattern that the load generator sends: a wrong byte is
  * answered with 400, so a proxy that damages an upload is caught. Pipelined requests are answered in order. A read costs
@@ -36,7 +36,7 @@ struct answer {
 
 /* Tiny is "hello" padded by the head to about 200 bytes, as a small JSON API would answer. */
 static struct answer answers[] = {
-	{.path = "/tiny", .body = 64}, {.path = "/1k", .body = 1 << 10},
+	{.path = "/tiny", .body = 64}, {.path = "/128", .body = 128}, {.path = "/1k", .body = 1 << 10},
 	{.path = "/16k", .body = 16 << 10}, {.path = "/1m", .body = 1 << 20},
 };
 static const char not_found[] = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";

@@ -1,0 +1,105 @@
+/* HTTP/2's frames (RFC 9113 section 4, 6) and the header blocks of the one answer there is (RFC 7541). */
+#ifndef FRAMES_H
+#define FRAMES_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+enum { PREFACE_LEN = 24, FRAME_HEAD = 9, MAX_PAYLOAD = 16384, DEFAULT_WINDOW = 65535, DEFAULT_TABLE = 4096 };
+
+enum frame_type {
+	DATA = 0, HEADERS = 1, PRIORITY = 2, RST_STREAM = 3, SETTINGS = 4, PUSH_PROMISE = 5, PING = 6, GOAWAY = 7,
+	WINDOW_UPDATE = 8, CONTINUATION = 9,
+};
+
+enum { END_STREAM = 0x1, ACK = 0x1, END_HEADERS = 0x4 };
+
+enum { SETTINGS_HEADER_TABLE_SIZE = 1, SETTINGS_MAX_CONCURRENT_STREAMS = 3, SETTINGS_INITIAL_WINDOW_SIZE = 4 };
+
+static inline uint32_t get16(const uint8_t *p) { return p[0] << 8 | p[1]; }
+static inline uint32_t get24(const uint8_t *p) { return p[0] << 16 | p[1] << 8 | p[2]; }
+static inline uint32_t get32(const uint8_t *p) { return (uint32_t)p[0] << 24 | get24(p + 1); }
+
+static inline void put16(char *p, uint32_t v)
+{
+	p[0] = v >> 8;
+	p[1] = v;
+}
+
+static inline void put32(char *p, uint32_t v)
+{
+	put16(p, v >> 16);
+	put16(p + 2, v);
+}
+
+static inline void put_frame_head(char *p, size_t n, enum frame_type type, uint8_t flags, uint32_t id)
+{
+	p[0] = n >> 16;
+	put16(p + 1, n);
+	p[3] = type;
+	p[4] = flags;
+	put32(p + 5, id);
+}
+
+/*
+ * What a peer's HPACK decoder holds of our fields, which decides how the next answer's head is written:
+ *
+ *   TABLE_EMPTY --first answer--> TABLE_FULL
+ *   any --the peer wants a smaller table--> TABLE_SHRINKS --next answer says so--> TABLE_OFF
+ */
+enum table { TABLE_EMPTY, TABLE_FULL, TABLE_SHRINKS, TABLE_OFF, TABLES };
+
+struct block {
+	char bytes[192];
+	size_t len;
+};
+
+struct answer_heads {
+	struct block of[TABLES];
+	enum table next[TABLES];
+};
+
+/* A literal field whose name is in the static table, its value plain and shorter than 127 bytes. */
+static inline void put_literal(struct block *b, int indexed, unsigned name, const char *value)
+{
+	char *p = b->bytes + b->len;
+	if (indexed) {
+		*p++ = 0x40 | name; /* section 6.2.1: with incremental indexing; all names here are below 63 */
+	} else {
+		*p++ = 0x0f; /* section 6.2.2: without indexing, an index of 15 or more goes on in the next byte */
+		*p++ = name - 15;
+	}
+	*p++ = strlen(value);
+	memcpy(p, value, strlen(value));
+	b->len = p + strlen(value) - b->bytes;
+}
+
+static inline void make_heads(struct answer_heads *h, size_t length)
+{
+	enum { STATUS_200 = 8, CONTENT_LENGTH = 28, CONTENT_TYPE = 31, DATE = 33, SERVER = 54, INDEXED = 0x80, SIZE_UPDATE = 0x20 };
+	char digits[24];
+	snprintf(digits, sizeof digits, "%zu", length);
+	memset(h, 0, sizeof *h);
+	for (enum table t = 0; t < TABLES; t++) {
+		struct block *b = &h->of[t];
+		if (t == TABLE_SHRINKS)
+			b->bytes[b->len++] = SIZE_UPDATE; /* section 6.3: to nothing */
+		b->bytes[b->len++] = (char)(INDEXED | STATUS_200);
+		if (t == TABLE_FULL) {
+			for (int newest = 62, i = 3; i >= 0; i--) /* they were added in the order that is sent here */
+				b->bytes[b->len++] = (char)(INDEXED | (newest + i));
+			continue;
+		}
+		put_literal(b, t == TABLE_EMPTY, SERVER, "backend");
+		put_literal(b, t == TABLE_EMPTY, DATE, "Mon, 02 Nov 2026 10:00:00 GMT");
+		put_literal(b, t == TABLE_EMPTY, CONTENT_TYPE, "text/plain");
+		put_literal(b, t == TABLE_EMPTY, CONTENT_LENGTH, digits);
+	}
+	h->next[TABLE_EMPTY] = h->next[TABLE_FULL] = TABLE_FULL;
+	h->next[TABLE_SHRINKS] = h->next[TABLE_OFF] = TABLE_OFF;
+}
+
+#endif
