@@ -1,5 +1,7 @@
 package hpack
 
+import "sluice/protocols"
+
 // A Decoder decodes the header blocks of one direction of a connection. The zero Decoder is ready; it belongs to the
 // connection's loop.
 //
@@ -10,10 +12,10 @@ type Decoder struct {
 	pos     int
 	scratch *Scratch
 	table   table
-	touched *entry // the table entry that the last field came from or went into
-	allowed int    // SETTINGS_HEADER_TABLE_SIZE below or above the default, as table.missing
-	lowest  int    // while an update is due: the value that it must not exceed
-	due     bool   // allowed was lowered below the table's maximum size
+	touched int  // the age of the table entry that the last field came from or went into; 0 for none
+	allowed int  // SETTINGS_HEADER_TABLE_SIZE below or above the default, as table.missing
+	lowest  int  // while an update is due: the value that it must not exceed
+	due     bool // allowed was lowered below the table's maximum size
 	state   blockState
 }
 
@@ -45,17 +47,17 @@ func (d *Decoder) SetAllowed(n int) {
 
 // Begin starts on a whole header block, which is lent until the last Next.
 func (d *Decoder) Begin(block []byte, scratch *Scratch) {
-	d.block, d.pos, d.scratch, d.touched, d.state = block, 0, scratch, nil, blockStart
+	d.block, d.pos, d.scratch, d.touched, d.state = block, 0, scratch, 0, blockStart
 }
 
-// Next returns the next field; more is false at the end of the block, when there is none. An error is a
-// [*protocols.Error] and final.
-func (d *Decoder) Next() (f Field, more bool, err error) {
+// Next returns the next field, which belongs to the Scratch and is valid until the next call; more is false at the end of
+// the block, when there is none. An error is a [*protocols.Error] and final.
+func (d *Decoder) Next() (f *Field, more bool, err error) {
 	for d.pos < len(d.block) {
 		b := d.block[d.pos]
 		if b&0xe0 == 0x20 { // RFC 7541 section 6.3: 001xxxxx
 			if err = d.update(); err != nil {
-				return f, false, err
+				return nil, false, err
 			}
 			continue
 		}
@@ -63,26 +65,27 @@ func (d *Decoder) Next() (f Field, more bool, err error) {
 			// RFC 7541 section 4.2: "This dynamic table size update MUST occur at the beginning of the first header
 			// block following the change to the dynamic table size."
 			if d.due {
-				return f, false, errUpdateMissing
+				return nil, false, errUpdateMissing
 			}
 			d.state = blockFields
 		}
+		f = &d.scratch.field
 		if b >= 0x80 { // RFC 7541 section 6.1: 1xxxxxxx
-			err = d.indexed(&f)
+			err = d.indexed(f)
 		} else {
-			err = d.literal(&f, b)
+			err = d.literal(f, b)
 		}
 		return f, err == nil, err
 	}
-	d.block, d.scratch, d.touched = nil, nil, nil
-	return f, false, nil
+	d.block, d.scratch, d.touched = nil, nil, 0
+	return nil, false, nil
 }
 
 // MarkChecked remembers that the field that Next has just returned is valid: whenever its table entry is named again, it
 // comes with Checked set. Without an entry it does nothing.
 func (d *Decoder) MarkChecked() {
-	if d.touched != nil {
-		d.touched.checked = true
+	if d.touched != 0 {
+		d.table.at(d.touched).checked = true
 	}
 }
 
@@ -126,39 +129,34 @@ func (d *Decoder) indexed(f *Field) error {
 		if index == 0 {
 			return errIndexZero
 		}
-		d.touched = nil
-		*f = staticFields[index]
+		d.touched = 0
+		s := &staticFields[index]
+		f.ID, f.Pseudo, f.Checked, f.NameChecked, f.Never = s.ID, s.Pseudo, true, true, false
+		f.Name, f.Value = s.Name, s.Value
 		return nil
 	}
-	e, err := d.dynamic(index)
-	if err != nil {
-		return err
-	}
-	d.touched = e
-	d.name(f, e)
-	f.Checked, f.Value = e.checked, d.table.valueBytes(e)
-	return nil
-}
-
-// dynamic returns the entry of an index above those of the static table.
-func (d *Decoder) dynamic(index int) (*entry, error) {
 	// RFC 7541 section 2.3.3: "Indices strictly greater than the sum of the lengths of both tables MUST be treated as a
 	// decoding error."
 	age := index - staticLen
 	if age > d.table.count {
-		return nil, errIndex
+		return errIndex
 	}
-	return d.table.at(age), nil
+	d.touched = age
+	e := d.table.at(age)
+	d.table.name(f, e)
+	f.Checked, f.Never = e.checked, false
+	f.Value = d.table.valueBytes(e)
+	return nil
 }
 
 // name sets the name of f to that of e.
-func (d *Decoder) name(f *Field, e *entry) {
+func (t *table) name(f *Field, e *entry) {
 	if e.name != unknown {
 		f.setName(e.name)
 		return
 	}
-	f.NameChecked, f.Name = e.checked, d.table.nameBytes(e)
-	f.Pseudo = pseudoOf(f.Name)
+	f.setUnknown(t.nameBytes(e))
+	f.NameChecked = e.checked
 }
 
 // setName sets the name of f to a known one.
@@ -167,12 +165,12 @@ func (f *Field) setName(k known) {
 	f.ID, f.Pseudo, f.NameChecked, f.Name = n.id, n.pseudo, true, n.name
 }
 
-// pseudoOf is for names that are not known.
-func pseudoOf(name []byte) Pseudo {
+// setUnknown sets the name of f to one that is not known.
+func (f *Field) setUnknown(name []byte) {
+	f.ID, f.Pseudo, f.NameChecked, f.Name = protocols.NameOther, PseudoNone, false, name
 	if len(name) > 0 && name[0] == ':' {
-		return PseudoUnknown
+		f.Pseudo = PseudoUnknown
 	}
-	return PseudoNone
 }
 
 // literal reads a literal field, whose first byte is b:
@@ -185,8 +183,8 @@ func (d *Decoder) literal(f *Field, b byte) error {
 	if insert {
 		prefix = 6
 	}
-	f.Never = b&0xf0 == 0x10
-	d.touched = nil
+	f.Checked, f.Never = false, b&0xf0 == 0x10
+	d.touched = 0
 	d.scratch.reset()
 	index, used, err := parseInt(d.block[d.pos:], prefix)
 	if err != nil {
@@ -196,34 +194,34 @@ func (d *Decoder) literal(f *Field, b byte) error {
 	k := unknown
 	switch {
 	case index == 0:
-		if f.Name, err = d.string(); err != nil {
+		name, err := d.string()
+		if err != nil {
 			return err
 		}
-		if k = lookupKnown(f.Name); k != unknown {
+		if k = lookupKnown(name); k != unknown {
 			f.setName(k)
 		} else {
-			f.Pseudo = pseudoOf(f.Name)
+			f.setUnknown(name)
 		}
 	case index <= staticLen:
 		k = staticKnown[index]
 		f.setName(k)
-	default:
-		e, err := d.dynamic(index)
-		if err != nil {
-			return err
-		}
-		d.name(f, e)
+	case index-staticLen <= d.table.count:
+		e := d.table.at(index - staticLen)
+		d.table.name(f, e)
 		// RFC 7541 section 4.4: "A new entry can reference the name of an entry in the dynamic table that will be
 		// evicted when adding this new entry".
 		if k = e.name; k == unknown && insert {
 			f.Name = d.scratch.copy(f.Name)
 		}
+	default:
+		return errIndex
 	}
 	if f.Value, err = d.string(); err != nil {
 		return err
 	}
-	if insert {
-		d.touched = d.table.insert(k, f.Name, f.Value)
+	if insert && d.table.insert(k, f.Name, f.Value) != nil {
+		d.touched = 1
 	}
 	return nil
 }

@@ -2,8 +2,8 @@ package hpack
 
 import "sluice/protocols"
 
-// A Field is one decoded header field. Its bytes alias the block, a table's storage or the Scratch: they are valid until
-// the next call of [Decoder.Next].
+// A Field is one decoded header field. It lies in the Scratch, and its bytes alias the block, a table's storage or the
+// Scratch: all of it is valid until the next call of [Decoder.Next].
 type Field struct {
 	ID     protocols.NameID // NameOther for a name that is not well known or not in lower case, and for pseudo fields
 	Pseudo Pseudo

@@ -8,19 +8,20 @@ const decodeBits = 11
 
 // A huffmanStep is what the next decodeBits bits begin with:
 //
-//	bits 0-7    the first symbol
-//	bits 8-15   the second symbol, if there are two
-//	bits 16-19  the number of symbols; 0 for a code that is longer than decodeBits
-//	bits 24-31  the length of their codes together
+//	bits 0-7    the length of the codes together; 0 for a code that is longer than decodeBits
+//	bits 8-15   the first symbol
+//	bits 16-23  the second symbol, if there are two
+//	bits 24-31  the number of symbols; 0 for a longer code
 type huffmanStep uint32
 
-func (s huffmanStep) count() int { return int(s >> 16 & 0xf) }
-func (s huffmanStep) bits() uint { return uint(s >> 24) }
+func (s huffmanStep) bits() uint   { return uint(s & 0xff) }
+func (s huffmanStep) first() byte  { return byte(s >> 8) }
+func (s huffmanStep) both() uint16 { return uint16(s >> 8) }
+func (s huffmanStep) count() int   { return int(s >> 24) }
 
 var huffmanSteps = buildHuffmanSteps()
 
-func buildHuffmanSteps() *[1 << decodeBits]huffmanStep {
-	t := new([1 << decodeBits]huffmanStep)
+func buildHuffmanSteps() (t [1 << decodeBits]huffmanStep) {
 	for i := range t {
 		first, n := symbolIn(uint32(i), decodeBits)
 		if n == 0 {
@@ -28,11 +29,10 @@ func buildHuffmanSteps() *[1 << decodeBits]huffmanStep {
 		}
 		rest := decodeBits - n
 		second, m := symbolIn(uint32(i)&(1<<rest-1), rest)
-		if m == 0 {
-			t[i] = huffmanStep(first) | 1<<16 | huffmanStep(n)<<24
-			continue
+		t[i] = huffmanStep(n+m) | huffmanStep(first)<<8 | huffmanStep(second)<<16 | 1<<24
+		if m != 0 {
+			t[i] += 1 << 24
 		}
-		t[i] = huffmanStep(first) | huffmanStep(second)<<8 | 2<<16 | huffmanStep(n+m)<<24
 	}
 	return t
 }
@@ -102,76 +102,86 @@ const decodeSlack = 16
 // decoded bytes.
 func decodeHuffman(dst, src []byte) (n int, err error) {
 	var (
-		acc   uint64 // the next bits, left aligned; zeros follow
-		bits  uint   // how many they are
+		acc   uint64         // the next bits, left aligned; those behind them are zero or as the next round reads them
+		bits  uint           // how many they are; ones without end follow src
+		left  = 8 * len(src) // how many bits of src are not decoded
 		limit = len(dst) - decodeSlack
-		steps = huffmanSteps
 	)
-	for len(src) >= 8 && n < limit {
-		// As many whole bytes as fit; the bits of a byte that fits in part are overwritten with themselves next time.
-		acc |= binary.BigEndian.Uint64(src) >> bits
-		src = src[(63-bits)>>3:]
-		bits |= 56
-		for bits >= decodeBits && n < limit {
-			s := steps[acc>>(64-decodeBits)]
-			if s.count() == 0 {
-				break
-			}
-			binary.LittleEndian.PutUint16(dst[n:], uint16(s))
-			n += s.count()
-			acc <<= s.bits()
-			bits -= s.bits()
+	for n <= limit {
+		next := uint64(0)
+		if len(src) >= 8 {
+			next = binary.BigEndian.Uint64(src)
+		} else {
+			next = lastBytes(src)
 		}
-		if bits < maxCodeLen || steps[acc>>(64-decodeBits)].count() != 0 {
+		// As many whole bytes as fit, and a part of the next one, which is read again in the next round.
+		acc |= next >> (bits & 63)
+		src = src[min(int(63-bits)>>3, len(src)):]
+		bits |= 56
+
+		// Five steps never need more than 55 bits. In front of a long code they do nothing.
+		out := (*[decodeSlack]byte)(dst[n:])
+		s0 := huffmanSteps[acc>>(64-decodeBits)]
+		acc <<= s0 & 63
+		s1 := huffmanSteps[acc>>(64-decodeBits)]
+		acc <<= s1 & 63
+		s2 := huffmanSteps[acc>>(64-decodeBits)]
+		acc <<= s2 & 63
+		s3 := huffmanSteps[acc>>(64-decodeBits)]
+		acc <<= s3 & 63
+		s4 := huffmanSteps[acc>>(64-decodeBits)]
+		acc <<= s4 & 63
+		binary.LittleEndian.PutUint16(out[0:], s0.both())
+		i := s0.count() & 3
+		binary.LittleEndian.PutUint16(out[i:], s1.both())
+		i += s1.count() & 3
+		binary.LittleEndian.PutUint16(out[i:], s2.both())
+		i += s2.count() & 3
+		binary.LittleEndian.PutUint16(out[i:], s3.both())
+		i += s3.count() & 3
+		binary.LittleEndian.PutUint16(out[i:], s4.both())
+		n += i + s4.count()
+		used := (s0 + s1 + s2 + s3 + s4).bits()
+		bits -= used
+		left -= int(used)
+		if s4 != 0 || left > 7 && bits < maxCodeLen {
 			continue
 		}
+		if left <= 7 {
+			return n, checkPadding(acc, left)
+		}
+
 		symbol, length := longSymbol(uint32(acc >> 32))
+		if length > uint(left) {
+			return n, errPadding
+		}
 		if symbol == eos {
 			return n, errEOS
 		}
-		dst[n] = byte(symbol)
+		out[i] = byte(symbol)
 		n++
 		acc <<= length
 		bits -= length
+		left -= int(length)
 	}
-	return decodeHuffmanTail(dst, n, limit, src, acc, bits)
+	return n, ErrTooLong
 }
 
-// decodeHuffmanTail is decodeHuffman for the last bits, one symbol at a time.
-func decodeHuffmanTail(dst []byte, n, limit int, src []byte, acc uint64, bits uint) (int, error) {
-	// The loop above may have loaded bits beyond those that it counts.
-	acc &= ^(^uint64(0) >> bits)
-	for {
-		for ; bits <= 56 && len(src) > 0; src = src[1:] {
-			acc |= uint64(src[0]) << (56 - bits)
-			bits += 8
-		}
-		// RFC 7541 section 5.2: "padding strictly longer than 7 bits MUST be treated as a decoding error", and "padding
-		// not corresponding to the most significant bits of the code for the EOS symbol" as well.
-		if bits < 8 && acc == ^(^uint64(0)>>bits) {
-			break
-		}
-		symbol, length := uint16(0), uint(0)
-		if s := huffmanSteps[acc>>(64-decodeBits)]; s.count() != 0 {
-			symbol, length = uint16(s&0xff), uint(huffmanLen[s&0xff])
-		} else {
-			symbol, length = longSymbol(uint32(acc >> 32))
-		}
-		switch {
-		case length > bits:
-			return n, errPadding
-		case symbol == eos:
-			return n, errEOS
-		case n >= limit:
-			return n, ErrTooLong
-		}
-		dst[n] = byte(symbol)
-		n++
-		acc <<= length
-		bits -= length
+// lastBytes are the last bytes of a string, fewer than 8, with ones behind them.
+func lastBytes(b []byte) (v uint64) {
+	for _, c := range b {
+		v = v<<8 | uint64(c)
 	}
-	if n > limit {
-		return n, ErrTooLong
+	pad := 64 - 8*len(b)
+	return v<<pad | (1<<pad - 1)
+}
+
+// checkPadding is for acc that begins with the last bits of a string, which are no symbol.
+func checkPadding(acc uint64, bits int) error {
+	// RFC 7541 section 5.2: "padding not corresponding to the most significant bits of the code for the EOS symbol MUST
+	// be treated as a decoding error." With fewer than no bits left a symbol was completed by ones that are not there.
+	if bits < 0 || acc < ^(^uint64(0)>>bits) {
+		return errPadding
 	}
-	return n, nil
+	return nil
 }

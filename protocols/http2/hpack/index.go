@@ -25,8 +25,8 @@ type index struct {
 // A hash has 16 bits that entries keep, and others that choose a chain.
 type hash uint32
 
-func (h hash) chain() uint    { return uint(h>>16) % chains }
-func (h hash) mark() uint16   { return uint16(h) }
+func (h hash) chain() uint  { return uint(h>>16) % chains }
+func (h hash) mark() uint16 { return uint16(h) }
 
 // find returns the age of the entry that is name (of a name that is not known: its bytes) and value; 0 if there is none.
 func (x *index) find(t *table, h hash, k known, name, value []byte) int {

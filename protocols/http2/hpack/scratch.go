@@ -7,7 +7,8 @@ type Scratch struct {
 	// or less means 64 KiB. A block of n bytes holds no string that is longer than n*8/5.
 	Max int
 
-	buf []byte
+	buf   []byte
+	field Field // what Next returns
 }
 
 const (
