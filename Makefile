@@ -9,10 +9,10 @@ LINT_VERSION = v2.15.0
 BUILDFLAGS = -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race fuzz bench cover verify fmt vet arch tidy lint clean go-exists test-needs
+.PHONY: help run build test race fuzz bench bench-peers cover verify fmt vet arch tidy lint clean go-exists test-needs
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## build and serve the built-in demo (ARGS="-c FILE" for a configuration)
 	@./bin/sluice start $(ARGS)
@@ -39,6 +39,9 @@ fuzz: go-exists ## every fuzz target for FUZZTIME (60s) each
 
 bench: go-exists ## compare with other proxies (ARGS="..." goes to ./bench)
 	$(GO) run ./bench $(ARGS)
+
+bench-peers: go-exists ## install the proxies that bench compares with
+	$(GO) run ./bench --install
 
 cover: go-exists ## test coverage, in coverage.html
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...

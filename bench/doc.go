@@ -7,6 +7,8 @@
 //	go run ./bench --workload tiny --peer sluice,forwarder,nginx
 //	go run ./bench --save                       # also writes bench/results/<date>.{json,md}
 //	go run ./bench --workload tiny --peer sluice --profile cpu.pprof
+//	go run ./bench --workload h2-h1,h2-h2       # HTTP/2 in front of both kinds of backend
+//	make bench-peers                            # install the other proxies, those that can be had
 //
 // # Method
 //
@@ -20,12 +22,15 @@
 // exactly the requests that were counted. The split into user and system time is the kernel's sampling at each tick
 // (4 ms at 250 Hz) scaled to that total; it is only as good as the number of ticks, so user time is summed over all rounds.
 //
-// Every answer's status, length and bytes are checked. Time that others spent on the proxy's CPU is measured and shown: a
+// HTTP/2 load comes from h2load, which has no gate: the books are read before it starts and after it has ended, and it makes a
+// fixed number of requests. Its answers are checked by status, number and bytes.
+//
+// Every other answer's status, length and bytes are checked. Time that others spent on the proxy's CPU is measured and shown: a
 // run on a busy machine says so itself.
 //
 // # Code map
 //
-// forwarder/, backend/ and load/ are C, compiled at run time. peers/ has the configurations. peer.go and workload.go are
-// the two tables to extend; runner.go goes through them; account.go reads the kernel's books; summary.go and targets.go
+// forwarder/, backend/, http2backend/ and load/ are C, compiled at run time. peers/ has the configurations. peers.go and
+// workload.go are the two tables to extend; runner.go goes through them; account.go reads the kernel's books; summary.go and targets.go
 // judge; report.go prints.
 package main

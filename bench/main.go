@@ -47,6 +47,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	b := &bench{options: o, shop: shop, launch: newLauncher(), report: &report{Rounds: o.rounds, Seconds: o.seconds}}
 	defer b.launch.stopAll()
+	if o.install {
+		return b.installPeers(ctx, stdout)
+	}
 	b.report.Environment = describe(ctx, o, args)
 	if err := b.run(ctx); err != nil {
 		if cause := context.Cause(ctx); cause != nil {

@@ -22,6 +22,7 @@ type options struct {
 	profile           string // where sluice's CPU profile goes; "": none
 	sluice            string // a binary to measure instead of building one
 	noInstall         bool
+	install           bool // only install the peers
 	proxyCPU, loadCPU int
 }
 
@@ -40,6 +41,7 @@ Compares sluice with other proxies. A full run takes about eight minutes of an o
   --sluice FILE      measure this binary instead of building ./cmd/sluice
   --proxy-cpu N      the CPU of the proxy (the first that this process may use)
   --load-cpu N       the CPU of load and backend (the second)
+  --install          install all peers (Debian's packages; others into bin/peers), and measure nothing
   --no-install       do not install missing peers with apt-get
 
 examples:
@@ -68,6 +70,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.sluice, "sluice", "", "")
 	flags.IntVar(&o.proxyCPU, "proxy-cpu", -1, "")
 	flags.IntVar(&o.loadCPU, "load-cpu", -1, "")
+	flags.BoolVar(&o.install, "install", false, "")
 	flags.BoolVar(&o.noInstall, "no-install", false, "")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -116,6 +119,9 @@ func (o *options) defaults() {
 
 func (o *options) validate() error {
 	const mostRounds, mostSeconds = 1000, 300
+	if o.install && o.noInstall {
+		return errors.New("--install and --no-install contradict each other")
+	}
 	if o.rounds < 1 || o.rounds > mostRounds {
 		return fmt.Errorf("--rounds %d: must be from 1 to %d", o.rounds, mostRounds)
 	}

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,52 +46,6 @@ type setup struct {
 // errSkip marks a peer that this machine does not have: it is left out, by name and with the reason.
 var errSkip = errors.New("skipped")
 
-// peers are all that can be measured, in the order of a round.
-func peers() []peer {
-	return []peer{
-		{
-			name: floor, about: "the floor: moves bytes in C, parses nothing",
-			find: func(ctx context.Context, b *bench) (string, error) { return b.shop.compile(ctx, "forwarder") },
-			args: func(p setup) []string { return []string{fmt.Sprint(p.Listen), fmt.Sprint(p.Backend)} },
-			// Bytes are bytes: it can have any protocol on both sides, as long as it is the same one.
-			links: []link{{http1, http1}, {http2, http2}},
-		},
-		{
-			name: subject, about: "this gateway, its defaults",
-			find:   func(ctx context.Context, b *bench) (string, error) { return b.buildSluice(ctx) },
-			config: "sluice.json.tmpl",
-			args:   func(p setup) []string { return []string{"start", "-c", p.Config} },
-			check:  func(p setup) []string { return []string{"check", "-c", p.Config} },
-		},
-		{
-			name: rival, about: "nginx, tuned",
-			find:    func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "nginx", "nginx") },
-			config:  "nginx.conf.tmpl",
-			links:   []link{{http1, http1}, {http2, http1}}, // it has no HTTP/2 to backends, but for gRPC
-			args:    func(p setup) []string { return []string{"-p", p.Dir, "-e", "stderr", "-c", p.Config} },
-			check:   func(p setup) []string { return []string{"-t", "-p", p.Dir, "-e", "stderr", "-c", p.Config} },
-			version: []string{"-v"},
-		},
-		{
-			name: "haproxy", about: "HAProxy, tuned",
-			find:    func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "haproxy", "haproxy") },
-			config:  "haproxy.cfg.tmpl",
-			args:    func(p setup) []string { return []string{"-db", "-f", p.Config} },
-			check:   func(p setup) []string { return []string{"-c", "-f", p.Config} },
-			version: []string{"-v"},
-		},
-		{
-			name: "nghttpx", about: "nghttpx of the nghttp2 project, tuned",
-			find:   func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "nghttpx", "nghttp2-proxy") },
-			config: "nghttpx.conf.tmpl",
-			// Its trade is HTTP/2; as an HTTP/1 proxy nobody would choose it.
-			links:   []link{{http2, http1}, {http2, http2}},
-			args:    func(p setup) []string { return []string{"--conf=" + p.Config} },
-			version: []string{"--version"},
-		},
-	}
-}
-
 // buildSluice compiles ./cmd/sluice as the Makefile would for a release, or takes the binary that --sluice names.
 func (b *bench) buildSluice(ctx context.Context) (string, error) {
 	if b.options.sluice != "" {
@@ -112,62 +66,6 @@ func (b *bench) buildSluice(ctx context.Context) (string, error) {
 // speaks tells whether a peer can do a workload.
 func (p peer) speaks(l link) bool { return p.links == nil || slices.Contains(p.links, l) }
 
-// debian finds a program, or installs the package of Debian that has it.
-func (b *bench) debian(ctx context.Context, name, pkg string) (string, error) {
-	if path, err := lookServer(name); err == nil {
-		return path, nil
-	}
-	switch _, err := exec.LookPath("apt-get"); {
-	case b.options.noInstall:
-		return "", fmt.Errorf("%w: %s is not installed, and --no-install is given", errSkip, name)
-	case err != nil:
-		return "", fmt.Errorf("%w: %s is not installed, and there is no apt-get to install it", errSkip, name)
-	case os.Geteuid() != 0:
-		return "", fmt.Errorf("%w: %s is not installed; as root: apt-get install %s", errSkip, name, pkg)
-	}
-	b.shop.progress("installing %s", pkg)
-	if err := aptInstall(ctx, pkg); err != nil {
-		return "", fmt.Errorf("%w: %s could not be installed: %w", errSkip, name, err)
-	}
-	path, err := lookServer(name)
-	if err != nil {
-		return "", fmt.Errorf("%w: %s is not there after its installation", errSkip, name)
-	}
-	return path, nil
-}
-
-// lookServer also looks where Debian keeps servers, which is not on every user's PATH.
-func lookServer(name string) (string, error) {
-	if path, err := exec.LookPath(name); err == nil {
-		return path, nil
-	}
-	return exec.LookPath("/usr/sbin/" + name)
-}
-
-// aptInstall installs a package without letting it start a service: a policy-rc.d that forbids it (Debian's own
-// means, /usr/share/doc/init-system-helpers/README.policy-rc.d.gz) stands there meanwhile, unless there is one.
-func aptInstall(ctx context.Context, name string) error {
-	const policy = "/usr/sbin/policy-rc.d"
-	file, err := os.OpenFile(policy, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
-	if err == nil {
-		defer os.Remove(policy)
-		_, err = file.WriteString("#!/bin/sh\nexit 101\n")
-		err = errors.Join(err, file.Close())
-	}
-	if err != nil && !errors.Is(err, os.ErrExist) {
-		return err
-	}
-	install := []string{"DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends", name}
-	if _, err = output(ctx, "", "env", install...); err == nil {
-		return nil
-	}
-	if _, err := output(ctx, "", "apt-get", "update"); err != nil {
-		return err
-	}
-	_, err = output(ctx, "", "env", install...)
-	return err
-}
-
 // versionOf is the first line that a peer says about itself.
 func (p peer) versionOf(ctx context.Context, binary string) string {
 	if p.version == nil {
@@ -177,8 +75,15 @@ func (p peer) versionOf(ctx context.Context, binary string) string {
 	if err != nil {
 		return "unknown"
 	}
-	line, _, _ := strings.Cut(text, "\n")
-	return strings.TrimSpace(line)
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	if line = strings.TrimSpace(line); line != "unknown" {
+		return line
+	}
+	// A Go program that was installed from its module knows better than it says.
+	if info, err := buildinfo.ReadFile(binary); err == nil {
+		return info.Main.Version
+	}
+	return line
 }
 
 // prepare fills a peer's configuration into a directory of its own.

@@ -40,11 +40,16 @@ func TestConfigurationsLoad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := setupFor(t, b, p)
-			if text, err := output(t.Context(), s.Dir, binary, p.check(s)...); err != nil {
-				t.Errorf("%v", err)
-			} else if lower := strings.ToLower(text); strings.Contains(lower, "warn") {
-				t.Errorf("it warns: %s", text)
+			for _, l := range []link{{http1, http1}, {http2, http1}, {http2, http2}} {
+				if !p.speaks(l) {
+					continue
+				}
+				s := setupFor(t, b, p, l)
+				if text, err := output(t.Context(), s.Dir, binary, p.check(s)...); err != nil {
+					t.Errorf("%v: %v", l, err)
+				} else if lower := strings.ToLower(text); strings.Contains(lower, "warn") {
+					t.Errorf("%v: it warns: %s", l, text)
+				}
 			}
 		})
 	}
@@ -57,18 +62,20 @@ func TestSluiceConfigurationLoads(t *testing.T) {
 		if p.name != subject {
 			continue
 		}
-		s := setupFor(t, b, p)
-		c, problems, err := mosn.Load(s.Config, mosn.Options{})
-		if err != nil || len(problems) > 0 {
-			t.Fatalf("%v %v", problems, err)
-		}
-		if c.Loops != 1 || len(c.Listeners) != 1 || c.Listeners[0].HTTP == nil || len(c.Listeners[0].AccessLogs) != 0 || c.Admin == nil {
-			t.Errorf("it means something else: %+v", c)
+		for _, l := range []link{{http1, http1}, {http2, http1}, {http2, http2}} {
+			s := setupFor(t, b, p, l)
+			c, problems, err := mosn.Load(s.Config, mosn.Options{})
+			if err != nil || len(problems) > 0 {
+				t.Fatalf("%v: %v %v", l, problems, err)
+			}
+			if c.Loops != 1 || len(c.Listeners) != 1 || c.Listeners[0].HTTP == nil || len(c.Listeners[0].AccessLogs) != 0 || c.Admin == nil {
+				t.Errorf("%v: it means something else: %+v", l, c)
+			}
 		}
 	}
 }
 
-func setupFor(t *testing.T, b *bench, p peer) setup {
+func setupFor(t *testing.T, b *bench, p peer, l link) setup {
 	t.Helper()
 	listen, errListen := freePort()
 	admin, errAdmin := freePort()
@@ -77,6 +84,7 @@ func setupFor(t *testing.T, b *bench, p peer) setup {
 	}
 	s, err := p.prepare(b.shop, setup{
 		Listen: listen, Backend: 9, Admin: admin, Workers: 1, Connections: 100, Files: 1000, Buffer: "32k",
+		Down: l.down.String(), Up: l.up.String(),
 	})
 	if err != nil {
 		t.Fatal(err)
