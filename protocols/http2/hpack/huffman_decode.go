@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // decodeBits is how many bits one step of the decoder looks at. Most texts consist of symbols of 5 to 7 bits, so two of
 // them often come out of one step.
-const decodeBits = 11
+const decodeBits = 12
 
 // A huffmanStep is what the next decodeBits bits begin with:
 //
@@ -119,7 +119,7 @@ func decodeHuffman(dst, src []byte) (n int, err error) {
 		src = src[min(int(63-bits)>>3, len(src)):]
 		bits |= 56
 
-		// Five steps never need more than 55 bits. In front of a long code they do nothing.
+		// Four steps never need more than 48 bits. In front of a long code they do nothing.
 		out := (*[decodeSlack]byte)(dst[n:])
 		s0 := huffmanSteps[acc>>(64-decodeBits)]
 		acc <<= s0 & 63
@@ -129,8 +129,6 @@ func decodeHuffman(dst, src []byte) (n int, err error) {
 		acc <<= s2 & 63
 		s3 := huffmanSteps[acc>>(64-decodeBits)]
 		acc <<= s3 & 63
-		s4 := huffmanSteps[acc>>(64-decodeBits)]
-		acc <<= s4 & 63
 		binary.LittleEndian.PutUint16(out[0:], s0.both())
 		i := s0.count() & 3
 		binary.LittleEndian.PutUint16(out[i:], s1.both())
@@ -138,13 +136,11 @@ func decodeHuffman(dst, src []byte) (n int, err error) {
 		binary.LittleEndian.PutUint16(out[i:], s2.both())
 		i += s2.count() & 3
 		binary.LittleEndian.PutUint16(out[i:], s3.both())
-		i += s3.count() & 3
-		binary.LittleEndian.PutUint16(out[i:], s4.both())
-		n += i + s4.count()
-		used := (s0 + s1 + s2 + s3 + s4).bits()
+		n += i + s3.count()
+		used := (s0 + s1 + s2 + s3).bits()
 		bits -= used
 		left -= int(used)
-		if s4 != 0 || left > 7 && bits < maxCodeLen {
+		if s3 != 0 || left > 7 && bits < maxCodeLen {
 			continue
 		}
 		if left <= 7 {

@@ -11,92 +11,131 @@ const (
 	sighted = 32
 )
 
-// An index finds the entries of an encoder's table. Entries whose hash falls into the same chain refer to each other by
-// their numbers, from the newest to the oldest. Nothing is done when an entry is evicted: its successors in the chain
-// are older and gone as well, so a chain ends where an entry is not older than the one before, or not in the table.
-// (Its number may belong to a new entry by then; that one is compared like any other.)
+// An index is a table with the means to find its entries, for an encoder. Entries whose hash falls into the same chain
+// refer to each other by their numbers, from the newest to the oldest. Nothing is done when an entry is evicted: its
+// successors in the chain are older and gone as well, so a chain ends where an entry is not older than the one before, or
+// not in the table. (Its number may belong to a new entry by then; that one is compared like any other.)
 type index struct {
+	table
 	fields [chains]uint8 // the newest entry of each chain, by the hash of the whole field
 	names  [chains]uint8 // the same by the hash of the name
 	// sights are the hashes of fields that were seen and not inserted.
 	sights [sighted]uint16
 }
 
-// A hash has 16 bits that entries keep, and others that choose a chain.
-type hash uint32
+// A subject is a field to be found or inserted.
+type subject struct {
+	known    known
+	name     []byte // in lower case; not looked at if it is known
+	value    []byte
+	nameHash hash
+	hash     hash // of the whole field, from hashField
+}
 
-func (h hash) chain() uint  { return uint(h>>16) % chains }
-func (h hash) mark() uint16 { return uint16(h) }
+// is reports whether e is s.
+func (x *index) is(e *entry, s *subject) bool {
+	return int(e.valueLen) == len(s.value) && x.isNamed(e, s) && string(x.valueBytes(e)) == string(s.value)
+}
 
-// find returns the age of the entry that is name (of a name that is not known: its bytes) and value; 0 if there is none.
-func (x *index) find(t *table, h hash, k known, name, value []byte) int {
+func (x *index) isNamed(e *entry, s *subject) bool {
+	return e.name == s.known && (s.known != unknown || string(x.nameBytes(e)) == string(s.name))
+}
+
+// find returns the age of the entry that is s; 0 if there is none.
+func (x *index) find(s *subject) int {
 	last := 0
-	for age := x.age(t, x.fields[h.chain()]); age > last; {
-		e := t.at(age)
-		if e.hash == h.mark() && e.name == k && int(e.valueLen) == len(value) && string(t.valueBytes(e)) == string(value) &&
-			(k != unknown || string(t.nameBytes(e)) == string(name)) {
+	for age := x.age(x.fields[s.hash.chain()]); age > last; {
+		e := x.at(age)
+		if e.hash == s.hash.mark() && x.is(e, s) {
 			return age
 		}
-		last, age = age, x.age(t, e.older)
+		last, age = age, x.age(e.older)
 	}
 	return 0
 }
 
-// findName returns the age of the newest entry with that name; 0 if there is none.
-func (x *index) findName(t *table, h hash, k known, name []byte) int {
-	last := 0
-	for age := x.age(t, x.names[h.chain()]); age > last; {
-		e := t.at(age)
-		if e.name == k && (k != unknown || string(t.nameBytes(e)) == string(name)) {
-			return age
-		}
-		last, age = age, x.age(t, e.olderName)
+// latest returns the age of the newest entry with a known name if value is its value, and 0 otherwise: most fields have
+// the value that they had last, and are found without a hash.
+func (x *index) latest(k known, value []byte) int {
+	age := x.age(x.names[nameHash(k).chain()])
+	if age == 0 {
+		return 0
 	}
-	return 0
-}
-
-// age returns the age of an entry, 0 if the table has none of that number.
-func (x *index) age(t *table, number uint8) int {
-	age := int(uint8(t.next) - number)
-	if age > t.count {
+	if e := x.at(age); e.name != k || int(e.valueLen) != len(value) || string(x.valueBytes(e)) != string(value) {
 		return 0
 	}
 	return age
 }
 
-// add puts the newest entry of t into its chains.
-func (x *index) add(t *table, e *entry, field, name hash) {
-	f, n := &x.fields[field.chain()], &x.names[name.chain()]
-	e.hash, e.older, e.olderName = field.mark(), *f, *n
-	number := uint8(t.next - 1)
-	*f, *n = number, number
+// findName returns the age of the newest entry with the name of s; 0 if there is none.
+func (x *index) findName(s *subject) int {
+	last := 0
+	for age := x.age(x.names[s.nameHash.chain()]); age > last; {
+		e := x.at(age)
+		if x.isNamed(e, s) {
+			return age
+		}
+		last, age = age, x.age(e.olderName)
+	}
+	return 0
 }
 
-// seen reports whether a field was seen not long ago, and remembers that it is seen now.
-func (x *index) seen(h hash) bool {
-	slot := &x.sights[uint(h>>16)%sighted]
-	if *slot == h.mark() {
+// age returns the age of an entry, 0 if the table has none of that number.
+func (x *index) age(number uint8) int {
+	age := int(uint8(x.next) - number)
+	if age > x.count {
+		return 0
+	}
+	return age
+}
+
+// add inserts s.
+func (x *index) add(s *subject) {
+	e := x.insert(s.known, s.name, s.value)
+	if e == nil {
+		return
+	}
+	field, name := &x.fields[s.hash.chain()], &x.names[s.nameHash.chain()]
+	e.hash, e.older, e.olderName = s.hash.mark(), *field, *name
+	number := uint8(x.next - 1)
+	*field, *name = number, number
+}
+
+// seen reports whether s was seen not long ago, and remembers that it is seen now.
+func (x *index) seen(s *subject) bool {
+	sight := &x.sights[s.hash.chain()%sighted]
+	if *sight == s.hash.mark() {
 		return true
 	}
-	*slot = h.mark()
+	*sight = s.hash.mark()
 	return false
 }
+
+// A hash has 16 bits that an entry keeps, and others that choose its chain.
+type hash uint32
+
+func (h hash) chain() uint  { return uint(h>>16) % chains }
+func (h hash) mark() uint16 { return uint16(h) }
 
 const (
 	factor1 = 0x9e3779b97f4a7c15
 	factor2 = 0xc2b2ae3d27d4eb4f
 )
 
-// hashName is the hash of a name: of its bytes only if it is not known.
-func hashName(k known, name []byte) hash {
-	if k != unknown {
-		return hash(k) * 0x9e3779b1
+// nameHash is the hash of a known name. There are fewer than twice as many of those as chains.
+func nameHash(k known) hash { return hash(k) << 16 }
+
+// hashName sets the hash of the name; the bytes are looked at only if it is not known.
+func (s *subject) hashName() {
+	if s.known != unknown {
+		s.nameHash = nameHash(s.known)
+		return
 	}
-	return hashBytes(factor2, name)
+	s.nameHash = hashBytes(0, s.name)
 }
 
-// hashField is the hash of a field whose name has the hash name.
-func hashField(name hash, value []byte) hash { return hashBytes(uint64(name)*factor2, value) }
+// hashField sets the hash of the whole field; it needs that of the name.
+func (s *subject) hashField() { s.hash = hashBytes(uint64(s.nameHash)*factor2, s.value) }
 
 func hashBytes(seed uint64, b []byte) hash {
 	x := seed ^ uint64(len(b))*factor1
