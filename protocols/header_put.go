@@ -29,6 +29,50 @@ func AddTo[V []byte | string](h *Header, id NameID, value V) {
 		id: id, flags: flagClean})
 }
 
+// AddField appends a field of which the decoder knows the id: the way of a protocol whose fields do not come as lines. A
+// well-known name is written in its canonical form. The caller vouches for the bytes as for Add.
+func (h *Header) AddField(id NameID, name, value []byte) {
+	if id != NameOther {
+		AddTo(h, id, value)
+		return
+	}
+	h.own()
+	n := uint32(len(h.raw))
+	h.raw = append(h.raw, name...)
+	h.raw = append(h.raw, ':', ' ')
+	h.raw = append(h.raw, value...)
+	h.raw = append(h.raw, '\r', '\n')
+	h.fields = append(h.fields, field{name: n, nameLen: uint16(len(name)), value: n + uint32(len(name)) + 2,
+		valueLen: uint32(len(value)), flags: flagClean})
+}
+
+// Join makes one field of all that are called id, their values joined by sep, in place of the first.
+func (h *Header) Join(id NameID, sep string) {
+	first, n := -1, uint32(0)
+	for i := range h.fields {
+		f := &h.fields[i]
+		if f.id != id || f.flags&flagDeleted != 0 {
+			continue
+		}
+		if first < 0 {
+			h.own()
+			first, n = i, uint32(len(h.raw))
+			h.raw = append(h.raw, namePrefixes[id]...)
+		} else {
+			h.raw = append(h.raw, sep...)
+			f.flags |= flagDeleted
+		}
+		h.raw = append(h.raw, h.raw[f.value:f.value+f.valueLen]...)
+	}
+	if first < 0 {
+		return
+	}
+	p := uint32(len(namePrefixes[id]))
+	h.fields[first] = field{name: n, nameLen: uint16(p - 2), value: n + p, valueLen: uint32(len(h.raw)) - n - p, id: id,
+		flags: flagClean}
+	h.raw = append(h.raw, '\r', '\n')
+}
+
 // namePrefixes are the canonical names with ": " behind them.
 var namePrefixes = buildNamePrefixes()
 
