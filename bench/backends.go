@@ -26,7 +26,7 @@ func (b *bench) startBackend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return answers(ctx, backend, b.backendPort, http1)
+	return answers(ctx, backend, b.backendPort, http1, "/tiny")
 }
 
 // prepareHTTP2 finds h2load and starts the HTTP/2 backends, when a workload needs them: one for each size of answers. A
@@ -73,5 +73,5 @@ func (b *bench) startHTTP2Backend(ctx context.Context, answer int) error {
 		return err
 	}
 	b.http2Ports[answer] = port
-	return answers(ctx, backend, port, http2)
+	return answers(ctx, backend, port, http2, "/")
 }

@@ -2,8 +2,8 @@
 //
 // # Usage
 //
-//	make bench                                  # everything, about eight minutes
-//	go run ./bench --quick                      # the same in two minutes, less certain
+//	make bench                                  # everything, about 40 minutes
+//	go run ./bench --quick                      # the main rows in two minutes, less certain
 //	go run ./bench --workload tiny --peer sluice,forwarder,nginx
 //	go run ./bench --save                       # also writes bench/results/<date>.{json,md}
 //	go run ./bench --workload tiny --peer sluice --profile cpu.pprof

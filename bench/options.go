@@ -28,13 +28,13 @@ type options struct {
 
 const usageText = `usage: go run ./bench [flags]
 
-Compares sluice with other proxies. A full run takes about eight minutes of an otherwise quiet machine with two CPUs.
+Compares sluice with other proxies. A full run takes about 40 minutes of an otherwise quiet machine with two CPUs.
 
-  --quick            fewer and shorter rounds: two minutes, less certain
+  --quick            fewer workloads, fewer and shorter rounds: two minutes, less certain
   --workload NAMES   only these, separated by commas: %s
   --peer NAMES       only these, separated by commas: %s
-  --rounds N         interleaved rounds per workload (9; quick: 5)
-  --seconds S        length of one measurement (2; quick: 0.7)
+  --rounds N         interleaved rounds per workload (9; quick: 3)
+  --seconds S        length of one measurement (2; quick: 0.5)
   --save             write results/<date>.json and .md below bench/
   --out DIR          write them there instead (implies --save)
   --profile FILE     save sluice's CPU profile under the tiny workload; read it with go tool pprof
@@ -82,6 +82,9 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	if o.workloads, err = choose("workload", workloads(), workloadName, split(names)); err != nil {
 		return o, err
 	}
+	if o.quick && names == "" {
+		o.workloads = slices.DeleteFunc(o.workloads, func(w workload) bool { return !w.quick })
+	}
 	if o.peers, err = choose("peer", peers(), peerName, split(wanted)); err != nil {
 		return o, err
 	}
@@ -100,7 +103,7 @@ func (o *options) defaults() {
 	rounds, seconds := 9, 2.0
 	o.warmup = 0.3
 	if o.quick {
-		rounds, seconds, o.warmup = 5, 0.7, 0.2
+		rounds, seconds, o.warmup = 3, 0.5, 0.2
 	}
 	if o.rounds == 0 {
 		o.rounds = rounds

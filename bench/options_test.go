@@ -19,7 +19,7 @@ func TestOptions(t *testing.T) {
 	if got := namesOf(o.peers, peerName); got != "sluice, nginx" { // in the order of a round, whatever was asked
 		t.Errorf("peers: %s", got)
 	}
-	if o.rounds != 7 || o.seconds != 0.7 || o.save != "" {
+	if o.rounds != 7 || o.seconds != 0.5 || o.save != "" {
 		t.Errorf("rounds %d, seconds %g, save %q", o.rounds, o.seconds, o.save)
 	}
 }
@@ -31,9 +31,22 @@ func TestFullRunHasNineRoundsOfEverything(t *testing.T) {
 	}
 }
 
+func TestQuickRunIsAFewWorkloads(t *testing.T) {
+	o, err := parseOptions([]string{"--quick"}, &bytes.Buffer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := namesOf(o.workloads, workloadName); got != "tiny, load50, idle, h2-h1, h2-h2" {
+		t.Errorf("workloads: %s", got)
+	}
+	if o, err = parseOptions([]string{"--quick", "--workload", "1m"}, &bytes.Buffer{}); err != nil || len(o.workloads) != 1 {
+		t.Errorf("a workload that was asked for is not there: %v, %v", o.workloads, err)
+	}
+}
+
 func TestMistakenOptions(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"--peer apache", `no peer is called "apache"; there are: forwarder, sluice, nginx, haproxy, nghttpx`},
+		{"--peer apache", `no peer is called "apache"; there are: forwarder, sluice, nginx, haproxy, nghttpx, envoy, caddy, traefik, mosn`},
 		{"--workload huge", `no workload is called "huge"`},
 		{"--rounds -1", "--rounds -1: must be from 1 to 1000"},
 		{"--seconds 1e9", "must be from 0.05 to 300"},

@@ -28,6 +28,7 @@ type peer struct {
 	args   func(p setup) []string
 	check  func(p setup) []string // arguments that make it validate its configuration and exit; nil when it cannot
 	links  []link                 // what it can speak; nil: everything that there is
+	routes bool                   // its configuration can have many routes
 	// version prints the version; nil when it is part of the repository.
 	version []string
 }
@@ -38,6 +39,7 @@ type setup struct {
 	Down, Up               string // what is spoken on both sides: a wire's name
 	Dir, Config            string // a private directory, and the filled template in it
 	Workers                int
+	Routes                 int    // how many it chooses from, by the path /r/ and six digits; 0: one for everything
 	Connections            int    // client connections that it must be able to hold
 	Files                  int    // descriptors that those need
 	Buffer                 string // nginx: holds the largest small answer
@@ -63,8 +65,11 @@ func (b *bench) buildSluice(ctx context.Context) (string, error) {
 	return out, nil
 }
 
-// speaks tells whether a peer can do a workload.
+// speaks tells whether a peer can have a link's protocols on its sides.
 func (p peer) speaks(l link) bool { return p.links == nil || slices.Contains(p.links, l) }
+
+// does tells whether a peer can do a workload.
+func (p peer) does(d deployment) bool { return p.speaks(d.link) && (d.routes == 0 || p.routes) }
 
 // versionOf is the first line that a peer says about itself.
 func (p peer) versionOf(ctx context.Context, binary string) string {
@@ -77,7 +82,7 @@ func (p peer) versionOf(ctx context.Context, binary string) string {
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	if line = strings.TrimSpace(line); line != "unknown" {
-		return line
+		return strings.TrimSpace(strings.TrimPrefix(line, binary)) // Envoy begins with its own path
 	}
 	// A Go program that was installed from its module knows better than it says.
 	if info, err := buildinfo.ReadFile(binary); err == nil {
@@ -108,7 +113,19 @@ func (p peer) prepare(shop *workshop, s setup) (setup, error) {
 	if err != nil {
 		return s, err
 	}
-	return s, errors.Join(filled.Execute(file, s), file.Close())
+	if err := errors.Join(filled.Execute(file, s), file.Close()); err != nil || s.Routes == 0 {
+		return s, err
+	}
+	return s, os.WriteFile(filepath.Join(s.Dir, "routes.map"), routeMap(s.Routes), 0o644)
+}
+
+// routeMap is a table of routes as HAProxy reads it: a path and the name of a backend.
+func routeMap(n int) []byte {
+	var text []byte
+	for i := range n {
+		text = fmt.Appendf(text, "/r/%06d back\n", i)
+	}
+	return text
 }
 
 // choose takes the named elements of a table, all when none is named.

@@ -40,7 +40,7 @@ func TestConfigurationsLoad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, l := range []link{{http1, http1}, {http2, http1}, {http2, http2}} {
+			for _, l := range []link{{http1, http1}, {http2, http1}, {http2, http2}, {tcp, tcp}} {
 				if !p.speaks(l) {
 					continue
 				}
@@ -62,13 +62,13 @@ func TestSluiceConfigurationLoads(t *testing.T) {
 		if p.name != subject {
 			continue
 		}
-		for _, l := range []link{{http1, http1}, {http2, http1}, {http2, http2}} {
+		for _, l := range []link{{http1, http1}, {http2, http1}, {http2, http2}, {tcp, tcp}} {
 			s := setupFor(t, b, p, l)
 			c, problems, err := mosn.Load(s.Config, mosn.Options{})
 			if err != nil || len(problems) > 0 {
 				t.Fatalf("%v: %v %v", l, problems, err)
 			}
-			if c.Loops != 1 || len(c.Listeners) != 1 || c.Listeners[0].HTTP == nil || len(c.Listeners[0].AccessLogs) != 0 || c.Admin == nil {
+			if c.Loops != 1 || len(c.Listeners) != 1 || (c.Listeners[0].HTTP == nil) != (l.down == tcp) || len(c.Listeners[0].AccessLogs) != 0 || c.Admin == nil {
 				t.Errorf("%v: it means something else: %+v", l, c)
 			}
 		}

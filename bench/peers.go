@@ -17,12 +17,13 @@ func ourPeers() []peer {
 			find: func(ctx context.Context, b *bench) (string, error) { return b.shop.compile(ctx, "forwarder") },
 			args: func(p setup) []string { return []string{fmt.Sprint(p.Listen), fmt.Sprint(p.Backend)} },
 			// Bytes are bytes: it can have any protocol on both sides, as long as it is the same one.
-			links: []link{{http1, http1}, {http2, http2}},
+			links: []link{{http1, http1}, {http2, http2}, {tcp, tcp}},
 		},
 		{
 			name: subject, about: "this gateway, its defaults",
 			find:   func(ctx context.Context, b *bench) (string, error) { return b.buildSluice(ctx) },
 			config: "sluice.json.tmpl",
+			routes: true,
 			args:   func(p setup) []string { return []string{"start", "-c", p.Config} },
 			check:  func(p setup) []string { return []string{"check", "-c", p.Config} },
 		},
@@ -36,6 +37,7 @@ func debianPeers() []peer {
 			name: rival, about: "nginx, tuned",
 			find:    func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "nginx", "nginx") },
 			config:  "nginx.conf.tmpl",
+			routes:  true,
 			links:   []link{{http1, http1}, {http2, http1}}, // it has no HTTP/2 to backends, but for gRPC
 			args:    func(p setup) []string { return []string{"-p", p.Dir, "-e", "stderr", "-c", p.Config} },
 			check:   func(p setup) []string { return []string{"-t", "-p", p.Dir, "-e", "stderr", "-c", p.Config} },
@@ -45,6 +47,7 @@ func debianPeers() []peer {
 			name: "haproxy", about: "HAProxy, tuned",
 			find:    func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "haproxy", "haproxy") },
 			config:  "haproxy.cfg.tmpl",
+			routes:  true,
 			args:    func(p setup) []string { return []string{"-db", "-f", p.Config} },
 			check:   func(p setup) []string { return []string{"-c", "-f", p.Config} },
 			version: []string{"-v"},
@@ -60,6 +63,9 @@ func debianPeers() []peer {
 		},
 	}
 }
+
+// httpLinks are all but TCP.
+func httpLinks() []link { return []link{{http1, http1}, {http2, http1}, {http2, http2}} }
 
 // installedPeers are installed on request (--install) only: some take minutes to compile.
 func installedPeers() []peer {
@@ -83,6 +89,7 @@ func installedPeers() []peer {
 				return b.installed(ctx, "caddy", "caddy", installGo("github.com/caddyserver/caddy/v2/cmd/caddy", caddyVersion))
 			},
 			config:  "Caddyfile.tmpl",
+			links:   httpLinks(),
 			args:    func(p setup) []string { return []string{"run", "--adapter", "caddyfile", "--config", p.Config} },
 			check:   func(p setup) []string { return []string{"validate", "--adapter", "caddyfile", "--config", p.Config} },
 			version: []string{"version"},
@@ -93,6 +100,7 @@ func installedPeers() []peer {
 				return b.installed(ctx, "traefik", "traefik", noRecipe)
 			},
 			config: "traefik.yaml.tmpl",
+			links:  httpLinks(),
 			args: func(p setup) []string {
 				return []string{
 					"--entrypoints.bench.address=127.0.0.1:" + fmt.Sprint(p.Listen),
@@ -112,6 +120,7 @@ func installedPeers() []peer {
 				return b.installed(ctx, "mosn", "mosn", noRecipe)
 			},
 			config:  "mosn.json.tmpl",
+			links:   httpLinks(),
 			args:    func(p setup) []string { return []string{"start", "-c", p.Config} },
 			version: []string{"--version"},
 		},

@@ -39,6 +39,11 @@ type rateInfo struct {
 	Saturation float64 `json:"saturation"`
 }
 
+// note adds a remark that readers must see.
+func (r *report) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
 // conclude derives the summaries and the verdicts from what was measured.
 func (r *report) conclude(ws []workload) {
 	for _, w := range ws {
@@ -156,7 +161,7 @@ func (r *report) workloadTable(w workload) table {
 	}
 	t.header = append(t.header, "RSS MiB", "CPU busy", "sleeps/req")
 	for _, rate := range r.Rates {
-		if rate.Workload == w.name {
+		if rate.Workload == w.name && !w.own {
 			t.title += fmt.Sprintf(", offered %.0f req/s = %.2f of %s's %.0f", rate.Rate, rate.Part, rate.Of, rate.Saturation)
 		}
 	}
@@ -172,7 +177,7 @@ func (r *report) workloadTable(w workload) table {
 			row = append(row, ratioText(s.CPURatios, base))
 		}
 		if w.bulk {
-			row = append(row, fmt.Sprintf("%.0f", float64(w.answer)/s.CPU.Median/(1<<20)*1e6))
+			row = append(row, fmt.Sprintf("%.0f", float64(w.moved())/s.CPU.Median/(1<<20)*1e6))
 		}
 		row = append(row, fmt.Sprintf("%.0f", s.PerSec.Median))
 		if w.link.down == http2 {

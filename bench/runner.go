@@ -21,7 +21,8 @@ type bench struct {
 	// The HTTP/2 load generator, and its backends by the size of their answers.
 	h2loadBinary string
 	http2Ports   map[int]int
-	rates        map[rateKey]float64 // what h2load found out so far
+	rates        map[rateKey]float64  // what h2load found out so far
+	probed       map[string][]float64 // rates under the tiny workload, of peers that it was not run for
 	report       *report
 	// A bar of progress: measurements done and to do.
 	done, all int
@@ -88,12 +89,12 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	for _, w := range b.options.workloads {
 		if w.kind == idleHold {
-			if err := b.idle(ctx, thatSpeak(contestants, w.link), w); err != nil {
+			if err := b.idle(ctx, thatDo(contestants, b.deploymentFor(w)), w); err != nil {
 				return err
 			}
 		}
 	}
-	return b.syscalls(ctx, thatSpeak(contestants, link{http1, http1}))
+	return b.syscalls(ctx, thatDo(contestants, deployment{}))
 }
 
 // findPeers locates, installs or builds the chosen peers. Only those of others may be missing.
@@ -121,7 +122,7 @@ func (b *bench) findPeers(ctx context.Context) ([]contestant, error) {
 // plan counts the measurements, for the progress shown.
 func (b *bench) plan(contestants []contestant) {
 	for _, w := range b.options.workloads {
-		able := len(thatSpeak(contestants, w.link))
+		able := len(thatDo(contestants, b.deploymentFor(w)))
 		switch {
 		case w.kind == idleHold:
 			b.all += able
@@ -133,9 +134,9 @@ func (b *bench) plan(contestants []contestant) {
 	}
 }
 
-// thatSpeak are the contestants that can do a workload.
-func thatSpeak(contestants []contestant, l link) []contestant {
-	return slices.DeleteFunc(slices.Clone(contestants), func(c contestant) bool { return !c.speaks(l) })
+// thatDo are the contestants that can do a workload.
+func thatDo(contestants []contestant, d deployment) []contestant {
+	return slices.DeleteFunc(slices.Clone(contestants), func(c contestant) bool { return !c.does(d) })
 }
 
 func (b *bench) step(format string, args ...any) {
@@ -147,12 +148,20 @@ func (b *bench) step(format string, args ...any) {
 type deployment struct {
 	link        link
 	backend     int // the port of the backend
+	routes      int // that it chooses from
+	held        int // idle connections beside those that work
 	connections int // that it must be able to hold, at most
+}
+
+// shares tells whether two workloads can have the same proxies.
+func (d deployment) shares(e deployment) bool {
+	d.connections, e.connections = 0, 0
+	return d == e
 }
 
 // deploymentFor a workload; its backend runs already.
 func (b *bench) deploymentFor(w workload) deployment {
-	d := deployment{link: w.link, backend: b.backendPort, connections: w.inFlight()}
+	d := deployment{link: w.link, backend: b.backendPort, routes: w.routes, held: w.held, connections: w.inFlight() + w.held}
 	if w.link.up == http2 {
 		d.backend = b.http2Ports[w.answer]
 	}
@@ -167,7 +176,7 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 		return nil, err
 	}
 	s, err := c.prepare(b.shop, setup{
-		Listen: listen, Backend: d.backend, Admin: admin, Workers: 1, Down: d.link.down.String(), Up: d.link.up.String(),
+		Listen: listen, Backend: d.backend, Admin: admin, Workers: 1, Down: d.link.down.String(), Up: d.link.up.String(), Routes: d.routes,
 		Connections: d.connections + spareConnections, Files: filesFor(d.connections), Buffer: "32k",
 	})
 	if err != nil {
@@ -177,7 +186,11 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 	if err != nil {
 		return nil, err
 	}
-	if err := answers(ctx, p, listen, d.link.down); err != nil {
+	path := "/tiny"
+	if d.routes > 0 {
+		path = fmt.Sprintf("/r/%06d", d.routes-1)
+	}
+	if err := answers(ctx, p, listen, d.link.down, path); err != nil {
 		return nil, err
 	}
 	family, err := familyOf(p.pid)
@@ -190,14 +203,14 @@ const spareConnections = 512
 func filesFor(connections int) int { return 2*connections + 2*spareConnections }
 
 // answers waits until a server on a port answers as the backends do, at most 10 s.
-func answers(ctx context.Context, p *process, port int, speaks wire) error {
+func answers(ctx context.Context, p *process, port int, speaks wire, path string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("did not answer for 10 s"))
 	defer cancel()
 	transport := &http.Transport{DisableKeepAlives: true, Protocols: &http.Protocols{}}
-	transport.Protocols.SetHTTP1(speaks == http1)
+	transport.Protocols.SetHTTP1(speaks != http2)
 	transport.Protocols.SetUnencryptedHTTP2(speaks == http2)
 	client := http.Client{Transport: transport}
-	url := fmt.Sprintf("http://127.0.0.1:%d/tiny", port)
+	url := fmt.Sprintf("http://127.0.0.1:%d%s", port, path)
 	for {
 		last := askOnce(ctx, client, url)
 		if last == nil {
@@ -252,12 +265,12 @@ func (b *bench) rounds(ctx context.Context, contestants []contestant) error {
 		n, most := 1, b.deploymentFor(left[0])
 		for ; n < len(left); n++ {
 			d := b.deploymentFor(left[n])
-			if d.link != most.link || d.backend != most.backend {
+			if !d.shares(most) {
 				break
 			}
 			most.connections = max(most.connections, d.connections)
 		}
-		if err := b.deployed(ctx, thatSpeak(contestants, most.link), most, left[:n]); err != nil {
+		if err := b.deployed(ctx, thatDo(contestants, most), most, left[:n]); err != nil {
 			return err
 		}
 		left = left[n:]
@@ -289,12 +302,14 @@ func (b *bench) deployed(ctx context.Context, contestants []contestant, d deploy
 }
 
 func (b *bench) workload(ctx context.Context, proxies []*proxy, w workload) error {
-	rate := 0.0
-	if w.kind == openLoop {
-		var err error
-		if rate, err = b.offeredRate(ctx, proxies, w); err != nil {
-			return err
-		}
+	rates, err := b.offeredRates(ctx, proxies, w)
+	if err != nil {
+		return err
+	}
+	release, err := b.holdIdle(ctx, proxies, w)
+	defer release()
+	if err != nil {
+		return err
 	}
 	for round := range b.options.rounds {
 		for _, p := range proxies {
@@ -302,7 +317,7 @@ func (b *bench) workload(ctx context.Context, proxies []*proxy, w workload) erro
 			if err != nil {
 				return err
 			}
-			s, err := b.measure(ctx, p, w, round, rate)
+			s, err := b.measure(ctx, p, w, round, rates[p.name])
 			if err != nil {
 				return err
 			}
@@ -387,33 +402,4 @@ func (b *bench) account(p *proxy, work func() error) (used usage, busy, wall tim
 	after, errUsage := usageOf(p.family)
 	busyAfter, errBusy := busyOf(b.options.proxyCPU)
 	return after.minus(before), busyAfter - busyBefore, wall, errors.Join(errBusy, errUsage)
-}
-
-// offeredRate is the rate of an open-loop workload: a part of what the rival can do, as measured in this run. When the
-// rival is not there, the first peer takes its place; when the tiny workload was not run, three short ones are.
-func (b *bench) offeredRate(ctx context.Context, proxies []*proxy, w workload) (float64, error) {
-	reference := proxies[0]
-	for _, p := range proxies {
-		if p.name == rival {
-			reference = p
-		}
-	}
-	var seen []float64
-	for _, s := range b.report.Samples {
-		if s.Peer == reference.name && s.Workload == tiny {
-			seen = append(seen, s.PerSec)
-		}
-	}
-	for round := 0; len(seen) < 3; round++ {
-		s, err := b.measure(ctx, reference, workloads()[0], round, 0)
-		if err != nil {
-			return 0, err
-		}
-		seen = append(seen, s.PerSec)
-	}
-	saturation := spreadOf(seen).Median
-	rate := saturation * w.load
-	b.report.Rates = append(b.report.Rates, rateInfo{Workload: w.name, Rate: rate, Part: w.load, Of: reference.name, Saturation: saturation})
-	b.shop.progress("%s: %.0f requests/s, %.2f of the %.0f at which %s saturates", w.name, rate, w.load, saturation, reference.name)
-	return rate, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -24,9 +25,10 @@ type wire int
 const (
 	http1 wire = iota
 	http2      // with prior knowledge
+	tcp        // bytes; the load is HTTP/1, which the proxy does not look at
 )
 
-func (w wire) String() string { return [...]string{"http1", "http2"}[w] }
+func (w wire) String() string { return [...]string{"http1", "http2", "tcp"}[w] }
 
 // A link is what a proxy speaks on both sides.
 type link struct{ down, up wire }
@@ -41,7 +43,13 @@ type workload struct {
 	path        string  // of the backend
 	answer      int     // bytes of body in every answer
 	body        int     // bytes of body in every request; 0: GET
-	load        float64 // open loop: the offered rate, as a part of the rival's saturation under the tiny workload
+	fields      int     // header fields in every request, beside the usual ones
+	routes      int     // how many the proxy chooses from; 0: one for everything
+	held        int     // connections that stay idle beside those that work
+	fresh       bool    // a new connection for every request
+	load        float64 // open loop: the offered rate, as a part of a peer's saturation under the tiny workload
+	own         bool    // ... of each peer's own; otherwise of the rival's
+	quick       bool    // part of --quick
 	bulk        bool    // what counts is bytes: the report says how many a second of CPU moves
 	rivals      []string
 }
@@ -54,19 +62,57 @@ const (
 	h2h2, h2h2One, h2h2Bulk = "h2-h2", "h2-h2-one", "h2-h2-1m"
 )
 
-// workloads are all that can be run, in this order. Neighbours with the same link share their proxies.
+// workloads are all that can be run, in this order. Neighbours that agree in what the proxies are configured for share them.
 func workloads() []workload {
-	all := []workload{
-		{name: tiny, about: "GET, answers of 200 bytes", kind: closedLoop, connections: 64, path: "/tiny", answer: 64},
-		{name: "16k", about: "GET, answers of 16 KiB", kind: closedLoop, connections: 64, path: "/16k", answer: 16 << 10},
-		{name: "post4k", about: "POST of 4 KiB, answers of 200 bytes", kind: closedLoop, connections: 64, path: "/tiny", answer: 64, body: 4 << 10},
-		{name: "open", about: "GET at a fixed rate, answers of 200 bytes", kind: openLoop, connections: 64, path: "/tiny", answer: 64, load: 0.5},
-		{name: "idle", about: "keep-alive connections that have served one request each", kind: idleHold, connections: 8000, path: "/tiny", answer: 64},
+	return slices.Concat(http1Workloads(), openWorkloads(), specialWorkloads(), http2Workloads())
+}
+
+func http1Workloads() []workload {
+	base := workload{kind: closedLoop, connections: 64, path: "/tiny", answer: 64, rivals: []string{rival, "haproxy"}}
+	all := make([]workload, 0, 9)
+	add := func(name, about string, set func(w *workload)) {
+		w := base
+		w.name, w.about = name, about
+		set(&w)
+		all = append(all, w)
 	}
-	for i := range all {
-		all[i].rivals = []string{rival}
+	add(tiny, "GET, answers of 200 bytes", func(w *workload) { w.quick = true })
+	add("1k", "GET, answers of 1 KiB", func(w *workload) { w.path, w.answer = "/1k", 1<<10 })
+	add("16k", "GET, answers of 16 KiB", func(w *workload) { w.path, w.answer = "/16k", 16<<10 })
+	add("1m", "GET, answers of 1 MiB", func(w *workload) { w.path, w.answer, w.connections, w.bulk = "/1m", 1<<20, 16, true })
+	add("post4k", "POST of 4 KiB, answers of 200 bytes", func(w *workload) { w.body = 4 << 10 })
+	add("post1m", "POST of 1 MiB, answers of 200 bytes", func(w *workload) { w.body, w.connections, w.bulk = 1<<20, 16, true })
+	add("fields50", "GET with 50 more header fields", func(w *workload) { w.fields = 50 })
+	add("new", "GET, a new connection for each", func(w *workload) { w.fresh = true })
+	return all
+}
+
+// openWorkloads offer requests on a schedule: one the same rate to all, the others to each peer a part of what it can do.
+func openWorkloads() []workload {
+	base := workload{
+		name: "open", about: "GET at a fixed rate, answers of 200 bytes", kind: openLoop, connections: 64, path: "/tiny", answer: 64,
+		load: 0.5, rivals: []string{rival},
 	}
-	return append(all, http2Workloads()...)
+	all := []workload{base}
+	for _, part := range []int{25, 50, 75, 90} {
+		w := base
+		w.name, w.about = fmt.Sprintf("load%d", part), fmt.Sprintf("GET at %d %% of each peer's own saturation, answers of 200 bytes", part)
+		w.own, w.load, w.quick = true, float64(part)/100, part == 50
+		all = append(all, w)
+	}
+	return all
+}
+
+// specialWorkloads need proxies of their own.
+func specialWorkloads() []workload {
+	base := workload{kind: closedLoop, connections: 64, path: "/tiny", answer: 64, rivals: []string{rival, "haproxy"}}
+	crowd, routes, bytes, idle := base, base, base, base
+	crowd.name, crowd.about, crowd.held = "crowd", "GET beside 8000 idle connections", 8000
+	routes.name, routes.about, routes.routes, routes.path = "routes100k", "GET, 100 000 routes by path", 100000, "/r/"
+	bytes.name, bytes.about, bytes.link, bytes.rivals = "tcp", "TCP, 250 bytes there and 200 back", link{tcp, tcp}, []string{"haproxy"}
+	idle.name, idle.about = "idle", "keep-alive connections that have served one request each"
+	idle.kind, idle.connections, idle.quick = idleHold, 8000, true
+	return []workload{crowd, routes, bytes, idle}
 }
 
 // http2Workloads are the same three against both kinds of backend.
@@ -86,6 +132,7 @@ func http2Workloads() []workload {
 		many.name, many.about, many.connections, many.streams = side.many, side.about+", GET, answers of 128 bytes", 32, 32
 		one.name, one.about, one.connections, one.streams = side.one, side.about+", GET, answers of 128 bytes", 1, 100
 		big.name, big.about, big.connections, big.streams = side.big, side.about+", GET, answers of 1 MiB", 8, 4
+		many.quick = true
 		big.path, big.answer, big.bulk = "/1m", 1<<20, true
 		all = append(all, many, one, big)
 	}
@@ -112,8 +159,25 @@ func (w workload) args(port int) []string {
 		"--gate", "--port", strconv.Itoa(port), "--path", w.path, "--connections", strconv.Itoa(w.connections),
 		"--answer", strconv.Itoa(w.answer), "--body", strconv.Itoa(w.body),
 	}
+	if w.fields > 0 {
+		args = append(args, "--fields", strconv.Itoa(w.fields))
+	}
+	if w.routes > 0 {
+		args = append(args, "--routes", strconv.Itoa(w.routes))
+	}
+	if w.fresh {
+		args = append(args, "--fresh")
+	}
 	if w.kind == idleHold {
 		args = append(args, "--hold")
 	}
 	return args
 }
+
+// holding is the load that only keeps a workload's idle connections open.
+func (w workload) holding() workload {
+	return workload{name: w.name, kind: idleHold, connections: w.held, path: "/tiny", answer: 64}
+}
+
+// moved is how many bytes of bodies a request moves.
+func (w workload) moved() int { return w.answer + w.body }

@@ -6,6 +6,8 @@
  *
  *   /tiny  about 200 bytes in all     /128 /1k /16k /1m  that many bytes of body     /stats  what it has served, as JSON
  *
+ * /r/ and anything is answered as /tiny is.
+ *
  * A request body (Content-Length) is read, and compared with the pattern that the load generator sends: a wrong byte is
  * answered with 400, so a proxy that damages an upload is caught. Pipelined requests are answered in order. A read costs
  * one system call and an answer one more.
@@ -138,6 +140,8 @@ static bool parse_head(struct conn *c, const char *head, size_t len)
 	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
 		if (strlen(answers[i].path) == n && memcmp(path, answers[i].path, n) == 0)
 			c->answer = &answers[i];
+	if (n > 3 && memcmp(path, "/r/", 3) == 0)
+		c->answer = &answers[0];
 	c->stats = n == 6 && memcmp(path, "/stats", 6) == 0;
 	const char *v = field(head, len, "Connection");
 	bool old = memcmp(line_end - 3, "1.0", 3) == 0;

@@ -9,9 +9,13 @@
  *   --seconds S        how long to measure; 1
  *   --warmup S         how long to run before that, not measured; 0
  *   --rate R           open loop: R requests per second on a fixed schedule; 0 means closed loop
+ *   --fields N         N more header fields in every request; 0
+ *   --routes N         ask for P and six digits below N, in an order that looks random, instead of P; 0 means P
+ *   --fresh            a new connection for every request, from many addresses (127.0.0.2 and above) lest ports run out
  *   --hold             no load: open the connections, one request on each, then keep them idle
  *   --gate             after the warm-up (or when all are idle) print {"ready":true} and wait for a line on stdin;
  *                      nothing is in flight meanwhile, so what others count between the gates is exact
+ *   --patience S       how long the gate may stay closed before the program ends; 60
  *
  * Closed loop: each connection sends its next request when it has its answer. It measures capacity; its latencies say
  * little, because a slow server is asked less. Open loop: request k is due at start + k/rate whatever the server does, takes
@@ -25,6 +29,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,8 +46,9 @@
 #include "../common/program.h"
 #include "histogram.h"
 #include "options.h"
+#include "request.h"
 
-enum { BUFFER = 256 << 10, HEAD = 4 << 10, BATCH = 256, PATTERN = MAX_ANSWER, LETTERS = 26, MAX_FAILURES = 1000, OPENING = 64 };
+enum { BUFFER = 256 << 10, HEAD = 4 << 10, BATCH = 256, PATTERN = MAX_ANSWER, MAX_FAILURES = 1000, OPENING = 64, SOURCES = 200 };
 static const uint64_t SECOND = 1000000000, DRAIN = 5;
 
 enum failure { BAD_CONNECT, BAD_CLOSED, BAD_STATUS, BAD_LENGTH, BAD_BODY, BAD_EXTRA, UNFINISHED, FAILURES };
@@ -60,6 +66,7 @@ struct conn {
 	bool close_after, watches_out;
 	uint64_t due; /* when its request was due */
 	size_t sent, body_at, head_len;
+	unsigned route; /* the number of its path */
 	char *head; /* an unfinished head, or NULL */
 };
 
@@ -76,8 +83,6 @@ static struct conn **free_ring; /* the connections that are free, longest first 
 static size_t free_head, free_count;
 static int in_flight, epoll_fd;
 static uint64_t failures[FAILURES], failed, reconnects, all_requests;
-static char *request;
-static size_t request_len;
 static char buffer[BUFFER], pattern[PATTERN + LETTERS];
 
 static uint64_t now(void)
@@ -85,25 +90,6 @@ static uint64_t now(void)
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * SECOND + t.tv_nsec;
-}
-
-static void make_request(void)
-{
-	char head[1024];
-	for (size_t i = 0; i < sizeof pattern; i++)
-		pattern[i] = 'a' + i % LETTERS;
-	int n = snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: load/1.0\r\nAccept: */*\r\n",
-			 want.body ? "POST" : "GET", want.path, want.port);
-	if (want.body)
-		n += snprintf(head + n, sizeof head - n, "Content-Type: text/plain\r\nContent-Length: %zu\r\n", want.body);
-	n += snprintf(head + n, sizeof head - n, "\r\n");
-	request_len = n + want.body;
-	request = malloc(request_len);
-	if (!request)
-		die("malloc");
-	memcpy(request, head, n);
-	for (size_t i = 0; i < want.body; i++)
-		request[n + i] = 'a' + i % LETTERS;
 }
 
 static void watch(struct conn *c, int op, bool out)
@@ -120,6 +106,13 @@ static void open_conn(struct conn *c)
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(want.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int on = 1;
 	c->fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (want.fresh && c->fd >= 0) {
+		static unsigned turn;
+		struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + turn++ % SOURCES)};
+		setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+		if (bind(c->fd, (struct sockaddr *)&from, sizeof from) < 0)
+			die("bind");
+	}
 	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof to) < 0)
 		die("connect");
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -127,7 +120,7 @@ static void open_conn(struct conn *c)
 		die("fcntl");
 	watch(c, EPOLL_CTL_ADD, false);
 	c->state = FREE;
-	c->close_after = false;
+	c->close_after = want.fresh;
 	c->head_len = 0;
 }
 
@@ -162,6 +155,8 @@ static void fail(struct conn *c, enum failure why)
 
 static void send_more(struct conn *c)
 {
+	if (want.routes)
+		request_route(c->route);
 	ssize_t n = send(c->fd, request + c->sent, request_len - c->sent, MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		fail(c, BAD_CLOSED);
@@ -177,6 +172,9 @@ static void send_more(struct conn *c)
 
 static void start(struct conn *c, uint64_t due)
 {
+	static uint64_t dice;
+	dice = dice * 6364136223846793005 + 1442695040888963407; /* Knuth's linear congruence */
+	c->route = want.routes ? (dice >> 33) % want.routes : 0;
 	c->due = due;
 	c->sent = c->body_at = 0;
 	c->state = SENDING;
@@ -250,7 +248,7 @@ static bool read_head(struct conn *c, const char *head, size_t len, size_t *leng
 			const char *v = line + 11;
 			while (*v == ' ')
 				v++;
-			c->close_after = strncasecmp(v, "close", 5) == 0;
+			c->close_after |= strncasecmp(v, "close", 5) == 0;
 		}
 		line = eol + 1;
 	}
@@ -458,8 +456,10 @@ int main(int argc, char **argv)
 {
 	parse(argc, argv);
 	raise_file_limit();
-	alarm((unsigned)(want.seconds + want.warmup) + 120); /* whatever happens, it ends */
+	alarm((unsigned)(want.seconds + want.warmup + want.patience) + 60); /* whatever happens, it ends */
 	prctl(PR_SET_TIMERSLACK, 1);			     /* the default of 50 us would make the open loop late */
+	for (size_t i = 0; i < sizeof pattern; i++)
+		pattern[i] = 'a' + i % LETTERS;
 	make_request();
 	conns = calloc(want.connections, sizeof *conns);
 	free_ring = calloc(want.connections, sizeof *free_ring);
