@@ -12,10 +12,14 @@ func (l *Local) CheckIdle() error {
 				h.endpoint.Name, n, h.oldest != nil, len(h.idle), h.endpoint.conns.Load())
 		}
 		for _, lane := range h.lanes {
-			if lane.waiting != 0 || lane.dialling != 0 {
-				return fmt.Errorf("%s: %s: %d waiting, %d dialling", h.endpoint.Name, lane.protocol.Name, lane.waiting, lane.dialling)
+			if lane.waiting != 0 || lane.dialling != 0 || len(lane.open) != 0 || lane.inside != nil || lane.serving {
+				return fmt.Errorf("%s: %s: %d waiting, %d dialling, %d open, inside a codec: %v, serving: %v", h.endpoint.Name,
+					lane.protocol.Name, lane.waiting, lane.dialling, len(lane.open), lane.inside != nil, lane.serving)
 			}
 		}
+	}
+	if l.lent != 0 {
+		return fmt.Errorf("%d leases of multiplexed connections in use", l.lent)
 	}
 	for name, a := range map[string]*allowance{"requests": &l.requests, "retries": &l.retries} {
 		if a.used != 0 {

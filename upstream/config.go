@@ -15,7 +15,7 @@ type ClusterConfig struct {
 	Hosts     []HostConfig
 
 	ConnectTimeout time.Duration // 0: 10 s
-	IdleTimeout    time.Duration // of a pooled connection; 0: 4 s less than most servers keep; < 0 none
+	IdleTimeout    time.Duration // of a pooled connection; 0: 4 s, less than most servers keep, or 60 s if multiplexed; < 0 none
 	Limits         ClusterLimits
 	Source         netip.Addr // local address to connect from
 	Mark           int        // SO_MARK
@@ -23,7 +23,8 @@ type ClusterConfig struct {
 	// Protocol is spoken to the endpoints, as configurations name it ("Http2"); "": the listener's or the downstream's. A
 	// route may say otherwise.
 	Protocol string
-	// MaxConnectionAge is how long a connection takes new requests; it ends with the last of them. 0: as long as it lasts.
+	// MaxConnectionAge is how long a connection takes new requests, 10 % more or less; it ends with the last of them. 0: as
+	// long as it lasts.
 	MaxConnectionAge time.Duration
 	Multiplex        MultiplexConfig // of connections that carry many requests at once
 

@@ -11,21 +11,16 @@ import (
 // defaultIdle is how long a connection may lie in a pool: less than the 5 s after which common servers close theirs.
 const defaultIdle = 4 * time.Second
 
-// never is a time beyond the life of a process.
-const never = time.Duration(1<<63 - 1)
-
 // connState is the life of a pooled connection.
 //
 //	dialling ──Opened──> leased or idle
 //	idle <──> leased                       (lend, release)
 //	leased ──release inside Decode──> releasing ──> idle or closing
 //	any ──close, error──> closing ──Closed──> (gone)
-//	failing: Dial refused at once; Closed follows by Post
 type connState uint8
 
 const (
 	connDialling connState = iota
-	connFailing
 	connIdle
 	connLeased
 	connReleasing
@@ -33,28 +28,20 @@ const (
 )
 
 // A conn is one upstream connection that carries one exchange at a time. It is the handler of its socket, the sink of
-// its codec, and the lease of its exchange.
+// its codec, and the carrier of its only lease.
 type conn struct {
-	lease    Lease
-	host     *host
-	protocol *protocols.Protocol
-	codec    protocols.Codec
-	c        loop.Conn
-	exchange Exchange // whose answer is awaited; nil unless leased
-	timer    loop.Timer
+	link
+	lease    Lease // its exchange is nil unless the connection is leased
 	idleFor  time.Duration
 	idleEnd  time.Duration // when an idle connection has been idle for long enough
 	state    connState
 	turns    uint8 // requests of this loop served in a row while another loop waits
 	decoding bool  // inside Decode, where a release must wait for what Decode says of the bytes that follow
-	reused   bool
-	answered bool // bytes arrived for this exchange
-	remote   bool // the other side closed its sending direction
 }
 
-func newConn(h *host, p *protocols.Protocol, env *protocols.Env) *conn {
-	c := &conn{host: h, protocol: p, codec: p.Client(env), idleFor: h.local.set.config.IdleTimeout}
-	c.lease.c = c
+func newConn(h *host, ln *lane, env *protocols.Env) *conn {
+	c := &conn{link: newLink(h, ln, env), idleFor: h.local.set.config.IdleTimeout}
+	c.lease.on, c.lease.carrier = &c.link, c
 	c.timer.Init(c)
 	if c.idleFor == 0 {
 		c.idleFor = defaultIdle
@@ -65,16 +52,23 @@ func newConn(h *host, p *protocols.Protocol, env *protocols.Env) *conn {
 // single reports that the connection can't carry another exchange.
 func (c *conn) single() bool {
 	s := c.codec.Status()
-	return s.Phase != protocols.PhaseOpen || s.Room == 0
+	return s.Phase != protocols.PhaseOpen || s.Room == 0 || c.ageEnd != never && c.now() >= c.ageEnd
 }
 
 // lend gives the connection to x.
 func (c *conn) lend(x Exchange) *Lease {
 	c.state = connLeased
-	c.exchange = x
-	c.answered = false
+	c.lease.exchange = x
+	c.lease.stream = 0
+	c.lease.answered = false
 	return &c.lease
 }
+
+// encode implements carrier.
+func (c *conn) encode(ev *protocols.Event) (int, error) { return c.codec.Encode(c.now(), ev, c.c) }
+
+// resume implements carrier.
+func (c *conn) resume(*Lease, int) { c.c.Resume() }
 
 func (c *conn) becomeIdle() {
 	c.state = connIdle
@@ -86,19 +80,19 @@ func (c *conn) becomeIdle() {
 			idle = max(t-time.Second, 0)
 		}
 	}
+	c.idleEnd = c.ageEnd
 	if idle >= 0 {
+		c.idleEnd = min(c.now()+idle, c.ageEnd)
+	}
+	if c.idleEnd != never {
 		// The timer stays armed while the connection is used: moving it costs a store.
-		l := c.host.local.loop
-		c.idleEnd = l.Now() + idle
-		l.Arm(&c.timer, c.idleEnd)
-	} else {
-		c.idleEnd = never
+		c.host.local.loop.Arm(&c.timer, c.idleEnd)
 	}
 }
 
-// release ends the exchange, whose both directions are complete.
-func (c *conn) release() {
-	c.exchange = nil
+// release implements carrier.
+func (c *conn) release(l *Lease) {
+	l.end()
 	if c.decoding {
 		c.state = connReleasing
 		return
@@ -109,8 +103,7 @@ func (c *conn) release() {
 // settle puts a released connection where it belongs; clean says that nothing follows the answer.
 func (c *conn) settle(clean bool) {
 	h := c.host
-	h.drop()
-	c.reused = true
+	c.lease.reused = true
 	if clean && c.state != connClosing && !c.single() && c.c.Buffered() == 0 {
 		h.offer(c)
 		return
@@ -119,13 +112,9 @@ func (c *conn) settle(clean bool) {
 	h.dialMore()
 }
 
-// abort ends the exchange before its time.
-func (c *conn) abort(protocols.Reason) {
-	if c.exchange == nil {
-		return
-	}
-	c.exchange = nil
-	c.host.drop()
+// abort implements carrier.
+func (c *conn) abort(l *Lease, _ protocols.Reason) {
+	l.end()
 	c.close(nil)
 }
 
@@ -144,22 +133,17 @@ func (c *conn) closeAs(how loop.CloseMode, err error) {
 	c.c.Close(how, err)
 }
 
-// lost tells the exchange that its connection has ended.
+// lost tells the exchange, if there is one, that its connection has ended.
 func (c *conn) lost(r protocols.Reason) {
-	x := c.exchange
-	if x == nil {
-		return
+	if c.lease.exchange != nil {
+		c.lease.lose(r, false)
 	}
-	c.exchange = nil
-	c.host.drop()
-	x.Lost(Loss{Reason: r, Reused: c.reused, Answered: c.answered})
 }
 
 // Opened implements loop.Handler.
 func (c *conn) Opened(lc loop.Conn) {
-	c.c = lc
-	c.host.lane(c.protocol).dialling--
-	c.host.hooks().ConnOpened(c.host.local.loop, c.host.endpoint)
+	c.lane.dialling--
+	c.opened(lc)
 	c.state = connIdle
 	c.host.offer(c)
 }
@@ -172,9 +156,9 @@ func (c *conn) Received(lc loop.Conn, b []byte) int {
 		c.close(errUnasked)
 		return len(b)
 	}
-	c.answered = true
+	c.lease.answered = true
 	c.decoding = true
-	n, err := c.codec.Decode(c.host.local.loop.Now(), b, c, lc)
+	n, err := c.codec.Decode(c.now(), b, c, lc)
 	c.decoding = false
 	switch {
 	case err != nil:
@@ -191,25 +175,20 @@ func (c *conn) Received(lc loop.Conn, b []byte) int {
 
 // Event implements protocols.Sink.
 func (c *conn) Event(ev *protocols.Event) protocols.Verdict {
-	if c.exchange == nil {
+	if c.lease.exchange == nil {
 		return protocols.Pause
 	}
-	return c.exchange.Event(ev)
+	return c.lease.exchange.Event(ev)
 }
 
 // fail ends the connection after the codec refused what came.
 func (c *conn) fail(err error) {
-	reason := protocols.ReasonUpstreamProtocol
-	var pe *protocols.Error
-	if errors.As(err, &pe) {
-		reason = pe.Reason
-	}
 	if c.state == connReleasing {
 		c.settle(false)
 		return
 	}
 	c.close(err)
-	c.lost(reason)
+	c.lost(refusal(err))
 }
 
 // ReadClosed implements loop.Handler.
@@ -220,7 +199,7 @@ func (c *conn) ReadClosed(lc loop.Conn, rest []byte) {
 		return
 	}
 	c.decoding = true
-	err := c.codec.DecodeEOF(c.host.local.loop.Now(), rest, c, lc)
+	err := c.codec.DecodeEOF(c.now(), rest, c, lc)
 	c.decoding = false
 	switch {
 	case c.state == connReleasing:
@@ -228,37 +207,36 @@ func (c *conn) ReadClosed(lc loop.Conn, rest []byte) {
 	case c.state == connClosing:
 	case err != nil:
 		c.close(err)
-		c.lost(c.cutReason())
-	case c.exchange != nil && !c.lease.Tunnel() && c.codec.Status().Phase != protocols.PhaseClosing:
+		c.lost(protocols.ReasonNone)
+	case c.lease.exchange != nil && !c.ending():
 		// A clean end between messages, but the answer has not come.
 		c.close(nil)
-		c.lost(c.cutReason())
+		c.lost(protocols.ReasonNone)
 	}
 }
 
-func (c *conn) cutReason() protocols.Reason {
-	if c.answered {
-		return protocols.ReasonUpstreamCut
-	}
-	return protocols.ReasonUpstreamReset
+// ending reports that a FIN of the other side is as it should be: what passes the connection ends direction by direction.
+func (c *conn) ending() bool {
+	phase := c.codec.Status().Phase
+	return phase == protocols.PhaseTunnel || phase == protocols.PhaseClosing
 }
 
 // Drained implements loop.Handler.
 func (c *conn) Drained(loop.Conn) {
-	if c.exchange != nil {
-		c.exchange.Drained()
+	if c.lease.exchange != nil {
+		c.lease.exchange.Drained()
 	}
 }
 
 // Closed implements loop.Handler.
-func (c *conn) Closed(lc loop.Conn, err error) {
+func (c *conn) Closed(_ loop.Conn, err error) {
 	h := c.host
-	woken := h.freed()
-	h.local.loop.Disarm(&c.timer)
-	busy := c.exchange != nil
+	woken := c.closed()
+	busy := c.lease.exchange != nil
 	switch was := c.state; was {
-	case connDialling, connFailing:
+	case connDialling:
 		c.state = connClosing
+		c.lane.dialling--
 		c.dialFailed(err)
 	case connIdle:
 		h.removeIdle(c)
@@ -266,25 +244,12 @@ func (c *conn) Closed(lc loop.Conn, err error) {
 	default:
 		c.state = connClosing
 		h.hooks().ConnClosed(h.local.loop, h.endpoint, was != connClosing || c.remote, busy)
-		c.lost(c.cutReason())
+		c.lost(protocols.ReasonNone)
 	}
 	if !woken {
 		h.dialMore()
 	}
-}
-
-// dialFailed tells the request that waits longest.
-func (c *conn) dialFailed(err error) {
-	h := c.host
-	h.lane(c.protocol).dialling--
-	h.hooks().ConnFailed(h.local.loop, h.endpoint, err)
-	reason := protocols.ReasonConnectFailed
-	if errors.Is(err, loop.ErrConnectTimeout) {
-		reason = protocols.ReasonConnectTimeout
-	}
-	if w := h.next(c.protocol); w != nil {
-		h.fail(w, reason)
-	}
+	c.discard()
 }
 
 // Expired implements loop.Expirer: the connection was idle for long enough.

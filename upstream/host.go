@@ -1,16 +1,14 @@
 package upstream
 
 import (
-	"time"
-
 	"sluice/loop"
 	"sluice/protocols"
 )
 
 // A host is an endpoint on one loop: its idle connections and the requests that wait for one.
 //
-// A waiting request is served by whichever connection comes first: one that is released, or one of those being dialled.
-// There are never more dials under way than requests waiting.
+// A waiting request is served by whichever connection comes first: one that is released, one that a stream on it leaves,
+// or one of those being dialled. There are never more dials under way than the requests waiting need.
 type host struct {
 	local    *Local
 	endpoint *Endpoint
@@ -19,33 +17,34 @@ type host struct {
 
 	idle           []*conn // last used last
 	oldest, newest *Wait
-	lanes          []lane // one for each protocol that was ever asked for: one, as a rule
-}
-
-// A lane counts what concerns one protocol.
-type lane struct {
-	protocol          *protocols.Protocol
-	waiting, dialling int
+	lanes          []*lane // one for each protocol that was ever asked for: one, as a rule
 }
 
 func (h *host) lane(p *protocols.Protocol) *lane {
-	for i := range h.lanes {
-		if h.lanes[i].protocol == p {
-			return &h.lanes[i]
+	for _, ln := range h.lanes {
+		if ln.protocol == p {
+			return ln
 		}
 	}
-	h.lanes = append(h.lanes, lane{protocol: p})
-	return &h.lanes[len(h.lanes)-1]
+	ln := newLane(p)
+	h.lanes = append(h.lanes, ln)
+	return ln
 }
 
-// hungry reports whether more requests wait than connections are being made.
-func (h *host) hungry() bool {
-	for i := range h.lanes {
-		if h.lanes[i].waiting > h.lanes[i].dialling {
+// hungry reports whether more requests wait than the connections that are being made will serve, in any lane but the
+// given one (nil: in any).
+func (h *host) hungry(but *lane) bool {
+	for _, ln := range h.lanes {
+		if ln != but && ln.hungry() {
 			return true
 		}
 	}
 	return false
+}
+
+// wanted reports whether a connection of ln keeps its place from another loop, or another protocol.
+func (h *host) wanted(ln *lane) bool {
+	return h.endpoint.starvesElsewhere(h.local.loop.Index()) || h.hungry(ln)
 }
 
 func (h *host) hooks() *Hooks { return &h.local.cluster.manager.hooks }
@@ -63,7 +62,7 @@ func (h *host) drop() {
 // popIdle takes the idle connection that was used last: the others may then grow old and be closed.
 func (h *host) popIdle(p *protocols.Protocol) *conn {
 	for i := len(h.idle) - 1; i >= 0; i-- {
-		if c := h.idle[i]; c.protocol == p {
+		if c := h.idle[i]; c.lane.protocol == p {
 			h.idle = append(h.idle[:i], h.idle[i+1:]...)
 			return c
 		}
@@ -81,7 +80,7 @@ func (h *host) removeIdle(c *conn) {
 }
 
 func (h *host) push(w *Wait) {
-	h.lane(w.protocol).waiting++
+	w.lane.waiting++
 	h.hooks().Waiting(h.local.loop, h.local.cluster, 1)
 	if w.prev = h.newest; w.prev != nil {
 		w.prev.next = w
@@ -92,7 +91,7 @@ func (h *host) push(w *Wait) {
 }
 
 func (h *host) remove(w *Wait) {
-	h.lane(w.protocol).waiting--
+	w.lane.waiting--
 	h.hooks().Waiting(h.local.loop, h.local.cluster, -1)
 	if w.prev != nil {
 		w.prev.next = w.next
@@ -106,10 +105,10 @@ func (h *host) remove(w *Wait) {
 	}
 }
 
-// next takes the oldest waiting request that speaks p (nil: any).
-func (h *host) next(p *protocols.Protocol) *Wait {
+// next takes the oldest waiting request of ln (nil: of any).
+func (h *host) next(ln *lane) *Wait {
 	for w := h.oldest; w != nil; w = w.next {
-		if p == nil || w.protocol == p {
+		if ln == nil || w.lane == ln {
 			h.remove(w)
 			return w
 		}
@@ -117,37 +116,77 @@ func (h *host) next(p *protocols.Protocol) *Wait {
 	return nil
 }
 
-// dialMore starts as many connections as there are requests waiting without one, within the endpoint's limit.
+// dialMore starts as many connections as the requests that wait need, within the endpoint's limit.
 func (h *host) dialMore() {
-	for w := h.oldest; w != nil && h.hungry(); w = w.next {
-		if l := h.lane(w.protocol); l.dialling >= l.waiting {
+	for w := h.oldest; w != nil && h.hungry(nil); w = w.next {
+		if !w.lane.hungry() {
 			continue
 		}
 		if !h.takeConn() {
+			h.evict(w.lane)
 			return
 		}
-		h.dial(w.protocol, w.env)
+		h.dial(w.lane, w.env)
 	}
 }
 
-func (h *host) dial(p *protocols.Protocol, env *protocols.Env) {
+func (h *host) dial(ln *lane, env *protocols.Env) {
 	cfg := &h.local.set.config
-	c := newConn(h, p, env)
-	h.lane(p).dialling++
-	lc, err := h.local.loop.Dial(loop.DialOptions{
-		Addr: h.endpoint.Addr, Source: cfg.Source, Mark: cfg.Mark, Timeout: cfg.ConnectTimeout,
-		KeepAlive: keepAlive,
-	}, c)
-	c.c = lc
+	o := loop.DialOptions{
+		Addr: h.endpoint.Addr, Source: cfg.Source, Mark: cfg.Mark, Timeout: cfg.ConnectTimeout, KeepAlive: keepAlive,
+	}
+	ln.dialling++
+	var handler loop.Handler
+	var err error
+	if ln.protocol.Multiplexed {
+		m := newMuxConn(h, ln, env)
+		m.c, err = h.local.loop.Dial(o, m)
+		handler = m
+	} else {
+		c := newConn(h, ln, env)
+		c.c, err = h.local.loop.Dial(o, c)
+		handler = c
+	}
 	if err != nil {
 		// Failing from inside Acquire would call back into the stream that is just asking: it is told a round later.
-		c.state = connFailing
-		h.local.loop.Post(func() { c.Closed(nil, err) })
+		h.local.loop.Post(func() { handler.Closed(nil, err) })
 	}
 }
 
-// keepAlive is how long a connection is silent before the system asks whether its peer is still there.
-const keepAlive = 30 * time.Second
+// serve gives the multiplexed connections' room to the requests of ln that wait, oldest first. One that ends at once, and
+// so asks for the next to be served, finds that being done.
+func (h *host) serve(ln *lane) {
+	if ln.serving {
+		return
+	}
+	ln.serving = true
+	defer func() { ln.serving = false }()
+	for ln.waiting > 0 {
+		m := ln.roomy()
+		if m == nil {
+			break
+		}
+		w := h.next(ln)
+		x := w.exchange
+		h.local.freeWait(w)
+		x.Ready(m.lend(x))
+	}
+	if !h.hungry(nil) {
+		h.sated()
+	}
+	h.dialMore()
+}
+
+// missed tells requests of ln that wait that there is no connection for them.
+func (h *host) missed(ln *lane, r protocols.Reason) {
+	for n := ln.unserved(); n > 0; n-- {
+		w := h.next(ln)
+		if w == nil {
+			return
+		}
+		h.fail(w, r)
+	}
+}
 
 // maxTurns is how many requests of its own loop a connection serves in a row while another loop waits for one.
 const maxTurns = 16
@@ -155,12 +194,12 @@ const maxTurns = 16
 // offer gives a fresh or released connection to the request that waits longest, or keeps it idle, unless another loop
 // needs it more: then it is closed, and Closed wakes that loop.
 func (h *host) offer(c *conn) {
-	starving := h.endpoint.starvesElsewhere(h.local.loop.Index())
+	starving := h.wanted(c.lane)
 	if starving && c.turns >= maxTurns {
 		c.close(nil)
 		return
 	}
-	if w := h.next(c.protocol); w != nil {
+	if w := h.next(c.lane); w != nil {
 		c.turns++
 		if !starving {
 			c.turns = 0
@@ -211,8 +250,28 @@ func (h *host) takeConn() bool {
 // yield closes an idle connection to e for the sake of another loop.
 func (l *Local) yield(e *Endpoint) {
 	for _, h := range l.hosts {
-		if h.endpoint == e && len(h.idle) > 0 {
-			h.idle[0].close(nil)
+		if h.endpoint == e {
+			h.evict(nil)
+			return
+		}
+	}
+}
+
+// evict closes an idle connection, the one that was used first, that does not speak ln's protocol (nil: any).
+func (h *host) evict(ln *lane) {
+	for _, c := range h.idle {
+		if c.lane != ln {
+			c.close(nil)
+			return
+		}
+	}
+	for _, o := range h.lanes {
+		if o == ln {
+			continue
+		}
+		if m := o.idle(); m != nil {
+			m.drain(true)
+			m.settle()
 			return
 		}
 	}
@@ -222,7 +281,7 @@ func (l *Local) yield(e *Endpoint) {
 // was one: then this loop, if it waits too, has its turn later.
 func (h *host) freed() bool {
 	h.endpoint.dropConn()
-	if i := h.local.loop.Index(); h.hungry() && h.endpoint.starvesElsewhere(i) {
+	if i := h.local.loop.Index(); h.hungry(nil) && h.endpoint.starvesElsewhere(i) {
 		h.endpoint.starve(i)
 	}
 	return h.wake()
@@ -249,7 +308,7 @@ func (l *Local) pump(e *Endpoint) {
 		if h.endpoint != e {
 			continue
 		}
-		if h.hungry() {
+		if h.hungry(nil) {
 			h.dialMore()
 		} else {
 			h.wake()
@@ -263,6 +322,13 @@ func (h *host) retire() {
 		c := h.idle[len(h.idle)-1]
 		h.idle = h.idle[:len(h.idle)-1]
 		c.close(nil)
+	}
+	for _, ln := range h.lanes {
+		for len(ln.open) > 0 {
+			m := ln.open[len(ln.open)-1]
+			m.drain(true)
+			m.settle()
+		}
 	}
 	h.failAll(protocols.ReasonNoHealthyEndpoint)
 }

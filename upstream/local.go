@@ -10,8 +10,12 @@ import (
 	"sluice/upstream/balance"
 )
 
-// maxWaiting bounds the requests that wait for a connection to one endpoint on one loop.
-const maxWaiting = 1024
+// maxWaiting bounds the requests that wait for a connection to one endpoint on one loop, and maxWaitingStreams those
+// that wait for a stream: a hundred of these are served by one connection.
+const (
+	maxWaiting        = 1024
+	maxWaitingStreams = 8192
+)
 
 // shareEvery is how often a loop tells the others its counts of requests in flight, and looks at theirs.
 const shareEvery = 100 * time.Millisecond
@@ -30,7 +34,11 @@ type Local struct {
 	rng      rand.PCG
 	requests allowance
 	retries  allowance
-	waits    *Wait // free list
+	waits    *Wait           // free list
+	leases   *Lease          // free list, of multiplexed connections
+	lent     int             // leases that are not in it
+	event    protocols.Event // that is being encoded: a local one would escape to the heap
+	envs     []pingEnv
 	tried    []int32
 	pick     balance.Input
 
@@ -91,7 +99,7 @@ type Request struct {
 	Protocol *protocols.Protocol
 	Env      *protocols.Env
 	Hash     uint64
-	Fresh    bool        // do not use a connection that lay idle
+	Fresh    bool        // do not use a connection that lay idle; a multiplexed one that has just failed is out of use anyway
 	Tried    []*Endpoint // endpoints that already failed this request: avoided while there are others
 }
 
@@ -107,16 +115,21 @@ func (l *Local) Acquire(r *Request, x Exchange) (*Lease, *Wait, protocols.Reason
 		return nil, nil, protocols.ReasonNoHealthyEndpoint
 	}
 	l.own[h.index]++
-	if !r.Fresh {
+	if r.Protocol.Multiplexed {
+		if lease := h.takeStream(r.Protocol, x); lease != nil {
+			return lease, nil, protocols.ReasonNone
+		}
+	} else if !r.Fresh {
 		if c := h.popIdle(r.Protocol); c != nil {
 			return c.lend(x), nil, protocols.ReasonNone
 		}
 	}
-	if h.lane(r.Protocol).waiting >= maxWaiting {
+	ln := h.lane(r.Protocol)
+	if ln.waiting >= maxWaitingStreams || !r.Protocol.Multiplexed && ln.waiting >= maxWaiting {
 		h.drop()
 		return nil, nil, protocols.ReasonOverflow
 	}
-	w := l.newWait(h, r, x)
+	w := l.newWait(h, ln, r.Env, x)
 	h.push(w)
 	h.dialMore()
 	return nil, w, protocols.ReasonNone
@@ -180,19 +193,19 @@ func (l *Local) ReleaseRetry() { l.retries.release() }
 type Wait struct {
 	host       *host
 	exchange   Exchange
-	protocol   *protocols.Protocol
+	lane       *lane
 	env        *protocols.Env
 	next, prev *Wait
 }
 
-func (l *Local) newWait(h *host, r *Request, x Exchange) *Wait {
+func (l *Local) newWait(h *host, ln *lane, env *protocols.Env, x Exchange) *Wait {
 	w := l.waits
 	if w == nil {
 		w = new(Wait)
 	} else {
 		l.waits = w.next
 	}
-	*w = Wait{host: h, exchange: x, protocol: r.Protocol, env: r.Env}
+	*w = Wait{host: h, exchange: x, lane: ln, env: env}
 	return w
 }
 
@@ -208,3 +221,51 @@ func (w *Wait) Cancel() {
 	h.local.freeWait(w)
 	h.drop()
 }
+
+func (l *Local) newLease() *Lease {
+	l.lent++
+	le := l.leases
+	if le == nil {
+		return new(Lease)
+	}
+	l.leases = le.next
+	return le
+}
+
+func (l *Local) freeLease(le *Lease) {
+	l.lent--
+	*le = Lease{next: l.leases}
+	l.leases = le
+}
+
+// jitter returns between 90 and 110 % of d, so that what began together does not end together.
+func (l *Local) jitter(d time.Duration) time.Duration {
+	return d - d/10 + time.Duration(l.rng.Uint64()%uint64(d/5+1))
+}
+
+// pingEnv is an Env with the cluster's settings for pings in place of those of from.
+type pingEnv struct{ from, env *protocols.Env }
+
+// env returns the Env for the codec of a multiplexed connection to the cluster: what base says, but for the pings.
+func (l *Local) env(base *protocols.Env) *protocols.Env {
+	cfg, limits := &l.set.config.Multiplex, base.Limits
+	limits.PingInterval, limits.PingTimeout = cfg.PingInterval, cfg.PingTimeout
+	limits = limits.WithDefaults()
+	if limits == base.Limits || limits.PingInterval <= 0 && base.Limits.PingInterval <= 0 {
+		return base
+	}
+	for _, e := range l.envs {
+		if e.from == base && e.env.Limits == limits {
+			return e.env
+		}
+	}
+	if len(l.envs) >= maxEnvs {
+		l.envs = l.envs[:0] // of configurations that are long gone, most of them
+	}
+	env := protocols.NewEnv(limits)
+	l.envs = append(l.envs, pingEnv{from: base, env: env})
+	return env
+}
+
+// maxEnvs bounds the Envs that are kept for connections to come.
+const maxEnvs = 16
