@@ -130,7 +130,7 @@ func TestConnectToDirectResponse(t *testing.T) {
 	r.l.Run()
 	if !client.Closed() && strings.HasPrefix(got, "HTTP/1.1 200") {
 		var ph phase
-		r.l.Do(func() { ph = r.g.workers[0].sessions.first.phase })
+		r.l.Do(func() { ph = r.g.workers[0].sessions.first.kind.(*serial).phase })
 		t.Errorf("a tunnel to nowhere: %q, session phase %d", got, ph)
 	}
 }

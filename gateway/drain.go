@@ -80,7 +80,7 @@ func (w *worker) startDrain() {
 	now := w.loop.Now()
 	for s := w.sessions.first; s != nil; {
 		next := s.next
-		s.drain(now)
+		s.kind.drain(now)
 		s = next
 	}
 	w.g.drained.check(w)

@@ -10,7 +10,7 @@ import (
 // forwarded is a listener's policy on what upstreams are told about the client.
 type forwarded struct {
 	config.Forwarded
-	viaHTTP10, viaHTTP11 string
+	viaHTTP10, viaHTTP11, viaHTTP2 string
 }
 
 func newForwarded(cfg config.Forwarded) forwarded {
@@ -18,7 +18,7 @@ func newForwarded(cfg config.Forwarded) forwarded {
 	if name == "" {
 		name = "sluice"
 	}
-	return forwarded{Forwarded: cfg, viaHTTP10: "1.0 " + name, viaHTTP11: "1.1 " + name}
+	return forwarded{Forwarded: cfg, viaHTTP10: "1.0 " + name, viaHTTP11: "1.1 " + name, viaHTTP2: "2.0 " + name}
 }
 
 // trusts reports whether what the peer says about the client is believed.
@@ -31,10 +31,13 @@ func (f *forwarded) trusts(peer netip.Addr) bool {
 	return false
 }
 
-// via is the value of the Via field for a message received as HTTP/1.minor.
+// via is the value of the Via field for the message that h heads.
 // RFC 9110 section 7.6.3: "A proxy MUST send an appropriate Via header field ... in each message that it forwards."
 func (f *forwarded) via(h *protocols.Header) string {
-	if h.Proto == protocols.ProtocolHTTP1 && h.Minor == 0 {
+	switch {
+	case h.Proto == protocols.ProtocolHTTP2:
+		return f.viaHTTP2
+	case h.Proto == protocols.ProtocolHTTP1 && h.Minor == 0:
 		return f.viaHTTP10
 	}
 	return f.viaHTTP11

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"time"
 
 	"sluice/gateway/config"
@@ -39,35 +40,41 @@ type localLog struct {
 // listenerSettings is what the configuration says about a listener: immutable, the same on all loops.
 type listenerSettings struct {
 	cfg              *config.Listener
-	protocol         *protocols.Protocol // downstream
-	upstreamProtocol *protocols.Protocol
+	protocols        []*protocols.Protocol // downstream; several are told apart by the first bytes
+	upstreamProtocol *protocols.Protocol   // nil: what the downstream speaks
 	table            *table
 	tcp              *tcpProxy
 	forwarded        forwarded
 	timeouts         timeouts
 	idle             time.Duration
 	limits           protocols.Limits
+	maxAge           time.Duration // of a multiplexed connection; 0: none
 	maxBody          int64
 }
 
 // settings compiles what cfg says about l.
 func (g *Gateway) settings(l *config.Listener, tables map[string]*table) listenerSettings {
-	s := listenerSettings{cfg: l, idle: l.IdleTimeout, protocol: g.protocols[protocols.ProtocolTCP.String()]}
+	s := listenerSettings{cfg: l, idle: l.IdleTimeout}
 	if s.idle == 0 {
 		s.idle = defaultIdle
 	}
 	switch {
 	case l.HTTP != nil:
 		h := l.HTTP
-		s.protocol = g.protocols[protocols.ProtocolHTTP1.String()]
-		s.upstreamProtocol = s.protocol
+		s.protocols = g.downstreamProtocols(h.Protocols)
+		s.upstreamProtocol = g.protocols[cmp.Or(h.Transcode, h.UpstreamProtocol)]
 		s.table = tables[h.Router]
 		s.forwarded = newForwarded(h.Forwarded)
 		s.timeouts = newTimeouts(h.Timeouts)
-		s.limits = protocols.Limits{HeadBytes: h.Limits.HeadBytes, HeadFields: h.Limits.HeadFields, RequestLine: h.Limits.RequestLine}
+		s.limits = protocols.Limits{
+			HeadBytes: h.Limits.HeadBytes, HeadFields: h.Limits.HeadFields, RequestLine: h.Limits.RequestLine,
+			Streams: h.HTTP2.Streams, Window: h.HTTP2.Window, WindowMax: h.HTTP2.WindowMax,
+			PingInterval: h.HTTP2.PingInterval, PingTimeout: h.HTTP2.PingTimeout,
+		}
+		s.maxAge = h.HTTP2.MaxConnectionAge
 		s.maxBody = h.Limits.Body
 	case l.TCP != nil:
-		s.upstreamProtocol = s.protocol
+		s.protocols = []*protocols.Protocol{g.protocols[protocols.ProtocolTCP.String()]}
 		s.tcp = g.compileTCP(l.TCP)
 		s.timeouts = newTimeouts(config.RequestTimeouts{TunnelIdle: l.TCP.IdleTimeout})
 		if l.TCP.IdleTimeout == 0 {
@@ -75,6 +82,23 @@ func (g *Gateway) settings(l *config.Listener, tables map[string]*table) listene
 		}
 	}
 	return s
+}
+
+// downstreamProtocols are the protocols called names; "Auto" stands for all that can be told apart.
+func (g *Gateway) downstreamProtocols(names []string) (list []*protocols.Protocol) {
+	for _, name := range names {
+		if name != config.AutoProtocol {
+			list = append(list, g.protocols[name])
+			continue
+		}
+		for _, p := range codecs() {
+			if p.Detect != nil {
+				list = append(list, g.protocols[p.Name])
+			}
+		}
+		return list
+	}
+	return list
 }
 
 // bodyLimit is the most bytes that a request body may have; 0 for no limit.

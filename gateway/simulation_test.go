@@ -137,10 +137,11 @@ func simulate(t *testing.T, seed uint64) {
 	r.l.Run()
 	r.l.Advance(8000 * time.Second)
 	w := r.g.workers[0]
-	if x := w.sessions.first; x != nil {
+	if first := w.sessions.first; first != nil {
+		x := first.kind.(*serial)
 		t.Logf("session phase %d eof %v unread %d buffered %d armed %v at %v now %v", x.phase, x.eof, x.unread, x.conn.Buffered(), x.timer.Armed(), x.timer.At(), r.l.Clock())
 		if st := x.stream; st != nil {
-			t.Logf("stream request %d answer %d state %d received %d sent %d status %d tries %d", st.request, st.answer, st.state, st.received, st.sent, st.status, st.tries)
+			t.Logf("stream request %d answer %d state %d received %d sent %d status %d tries %d", st.request.state, st.answer.state, st.state, st.received, st.sent, st.status, st.tries)
 			if st.lease != nil {
 				t.Logf("lease buffered %d", st.lease.Buffered())
 			}

@@ -24,6 +24,7 @@ type table struct {
 	routes   []*route               // by Route.Index
 	hosts    []*metrics.VirtualHost // by Host.Index
 	clusters []*upstream.Cluster    // by Route.ClusterIndex; nil for one that does not exist
+	speaks   []*protocols.Protocol  // what the configuration says of a cluster's protocol, by Route.ClusterIndex
 	values   []*accesslog.Format    // by template
 }
 
@@ -37,6 +38,7 @@ type route struct {
 	editsAnswer  bool
 	maxBody      int64
 	directBody   []byte
+	speaks       *protocols.Protocol // upstream_protocol of the route, or nil
 	tcpCluster   *upstream.Cluster
 }
 
@@ -52,9 +54,16 @@ func (g *Gateway) compileTable(cfg *router.Config) (*table, error) {
 	}
 	for _, name := range rt.Clusters() {
 		t.clusters = append(t.clusters, g.clusters.Cluster(name))
+		var speaks *protocols.Protocol
+		if c := g.cfg.Cluster(name); c != nil {
+			speaks = g.protocols[c.Protocol]
+		}
+		t.speaks = append(t.speaks, speaks)
 	}
 	for _, r := range rt.Routes() {
-		t.routes = append(t.routes, newRoute(r))
+		o := newRoute(r)
+		o.speaks = g.protocols[r.Rule.UpstreamProtocol]
+		t.routes = append(t.routes, o)
 	}
 	var errs []error
 	for _, tpl := range rt.Templates() {
@@ -81,22 +90,6 @@ func newRoute(r *router.Route) *route {
 		o.directBody = []byte(rule.Direct.Body)
 	}
 	return o
-}
-
-// retriesStatus reports whether the retry policy wants another try after an answer with status.
-func (r *route) retriesStatus(status int) bool {
-	if !r.retry.On {
-		return false
-	}
-	if len(r.retry.StatusCodes) == 0 {
-		return status >= 500
-	}
-	for _, c := range r.retry.StatusCodes {
-		if c == status {
-			return true
-		}
-	}
-	return false
 }
 
 // A tcpProxy is a tcp_proxy filter as the loops use it.
@@ -157,9 +150,6 @@ func inRanges(list []config.PortRange, port uint16) bool {
 	return len(list) == 0
 }
 
-// protocol is what to speak to the upstream.
-func (r *route) protocol(s *session) *protocols.Protocol { return s.l.upstreamProtocol }
-
 // timeouts are a listener's, without a zero: negative means none.
 type timeouts struct{ Head, Progress, StreamIdle, TunnelIdle time.Duration }
 
@@ -185,8 +175,38 @@ func checkListener(l *config.Listener, cfg *config.Config, known map[string]*pro
 		return fmt.Errorf("%s: listener %q: there is no router %q", l.Origin, l.Name, l.HTTP.Router)
 	}
 	for _, p := range l.HTTP.Protocols {
-		if q := known[p]; p != "Auto" && (q == nil || q.ID == protocols.ProtocolTCP) {
+		if p != config.AutoProtocol && !speakable(known, p) {
 			return fmt.Errorf("%s: listener %q: protocol %q is not available", l.Origin, l.Name, p)
+		}
+	}
+	for _, p := range []string{l.HTTP.UpstreamProtocol, l.HTTP.Transcode} {
+		if p != "" && !speakable(known, p) {
+			return fmt.Errorf("%s: listener %q: upstream protocol %q is not available", l.Origin, l.Name, p)
+		}
+	}
+	return checkUpstreamProtocols(cfg, known)
+}
+
+// speakable reports whether requests can be told in the protocol called name.
+func speakable(known map[string]*protocols.Protocol, name string) bool {
+	p := known[name]
+	return p != nil && p.ID != protocols.ProtocolTCP
+}
+
+// checkUpstreamProtocols names the protocols of routes and clusters that the gateway can't speak.
+func checkUpstreamProtocols(cfg *config.Config, known map[string]*protocols.Protocol) error {
+	for i := range cfg.Clusters {
+		if c := &cfg.Clusters[i]; c.Protocol != "" && !speakable(known, c.Protocol) {
+			return fmt.Errorf("%s: cluster %q: protocol %q is not available", c.Origin, c.Name, c.Protocol)
+		}
+	}
+	for i := range cfg.Routers {
+		for _, h := range cfg.Routers[i].VirtualHosts {
+			for _, r := range h.Routes {
+				if r.UpstreamProtocol != "" && !speakable(known, r.UpstreamProtocol) {
+					return fmt.Errorf("%s: upstream protocol %q is not available", r.Origin, r.UpstreamProtocol)
+				}
+			}
 		}
 	}
 	return nil

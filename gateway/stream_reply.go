@@ -7,7 +7,8 @@ import (
 	"sluice/protocols"
 )
 
-// reply answers the request from here: the status, and a body that names the reason. It ends the exchange.
+// reply answers the request from here: the status, and a body that names the reason (gRPC has fields for both). It ends
+// the exchange.
 func (st *stream) reply(status int) {
 	b := st.w.scratch[:0]
 	if st.reason != protocols.ReasonNone {
@@ -17,6 +18,11 @@ func (st *stream) reply(status int) {
 			b = append(b, st.detail...)
 		} else {
 			b = append(b, st.reason.Text()...)
+		}
+		if st.grpc {
+			st.w.scratch = b
+			st.replyGRPC(grpcStatus(st.reason, status), b)
+			return
 		}
 		b = append(b, '\n')
 	}
@@ -28,7 +34,7 @@ func (st *stream) reply(status int) {
 // answerLocally sends st.resp and body, which is not kept, and ends the exchange.
 func (st *stream) answerLocally(body []byte) {
 	now := st.w.loop.Now()
-	if left := st.req.ContentLength - st.received; st.request != directionEnded && left > int64(st.s.l.env.Limits.DiscardBytes) {
+	if left := st.req.ContentLength - st.received; st.request.state != directionEnded && left > int64(st.s.l.env.Limits.DiscardBytes) {
 		st.s.announceEnd(now) // the codec closes rather than read so much only to drop it
 	}
 	h := &st.resp
@@ -50,7 +56,7 @@ func (st *stream) answerLocally(body []byte) {
 		st.cut(protocols.ReasonInternal)
 		return
 	}
-	st.answer = directionEnded
+	st.answer.state = directionEnded
 	st.finish()
 }
 
@@ -59,12 +65,9 @@ func (st *stream) refuse(r protocols.Reason, detail string) {
 	now := st.w.loop.Now()
 	st.started, st.requested = now, now
 	st.count()
-	st.request = directionEnded
+	st.request.state = directionEnded
 	st.reason = r
 	st.detail = detail
-	if st.s.phase == phaseHead || st.s.phase == phaseIdle {
-		st.s.phase = phaseExchange
-	}
 	st.reply(r.Status())
 }
 

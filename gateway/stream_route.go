@@ -52,23 +52,42 @@ func (st *stream) admit() {
 	}
 }
 
+// upstreamProtocol is what to speak to an upstream: what the route says, else the cluster, else the listener, else what the
+// client speaks.
+func (s *session) upstreamProtocol(ofRoute, ofCluster *protocols.Protocol) *protocols.Protocol {
+	switch {
+	case ofRoute != nil:
+		return ofRoute
+	case ofCluster != nil:
+		return ofCluster
+	case s.l.upstreamProtocol != nil:
+		return s.l.upstreamProtocol
+	}
+	return s.protocol
+}
+
 // forward sends the request to its route's cluster.
 func (st *stream) forward() {
 	w := st.w
 	switch {
-	case st.request == directionEnded:
+	case st.request.state == directionEnded:
 		st.armTimeout(st.requested)
 	case st.wantsTunnel():
 		st.armTimeout(st.started)
+	default:
+		st.armOwnTimeout()
 	}
-	cluster := st.s.l.table.clusters[st.route.ClusterIndex(w.rng.Uint64())]
+	index := st.route.ClusterIndex(w.rng.Uint64())
+	cluster := st.s.l.table.clusters[index]
 	if cluster == nil {
 		st.fail(protocols.ReasonNoCluster)
 		return
 	}
 	st.local = cluster.On(w.loop)
 	st.cluster = cluster.Data.(*metrics.Cluster)
+	st.protocol = st.s.upstreamProtocol(st.route.speaks, st.s.l.table.speaks[index])
 	st.editForwarded()
+	st.editTunnel()
 	if st.route.EditsRequest() {
 		w.match.Header = &st.req
 		if refused := st.route.RewritePath(&w.match); refused != nil {
@@ -132,5 +151,6 @@ func (st *stream) admitTCP() {
 	}
 	st.local = st.route.tcpCluster.On(st.w.loop)
 	st.cluster = st.route.tcpCluster.Data.(*metrics.Cluster)
+	st.protocol = st.s.protocol
 	st.acquire(false)
 }

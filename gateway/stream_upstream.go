@@ -13,6 +13,9 @@ import (
 // for every request and needs no retry policy.
 const connectTries = 3
 
+// maxRefused is how often a request is sent again because its upstream had not processed it.
+const maxRefused = 3
+
 // The pause before a retry of the route's policy: doubled each time, with jitter.
 const (
 	backoffBase = 10 * time.Millisecond
@@ -23,7 +26,7 @@ const (
 func (st *stream) acquire(fresh bool) {
 	w := st.w
 	w.request = upstream.Request{
-		Protocol: st.route.protocol(st.s), Env: st.s.l.env, Fresh: fresh, Tried: st.tried[:min(st.tries, maxTries)],
+		Protocol: st.protocol, Env: st.s.l.env, Fresh: fresh, Tried: st.tried[:min(st.tries, maxTries)],
 	}
 	st.tries++
 	lease, wait, reason := st.local.Acquire(&w.request, st)
@@ -43,22 +46,22 @@ func (st *stream) acquire(fresh bool) {
 
 // again is acquire behind an earlier try. What the client has sent meanwhile is waiting with its loop.
 func (st *stream) again(fresh bool) {
-	s := st.s
-	if st.request == directionFull {
-		st.request = directionOpen
+	carrier := st.carrier
+	if st.request.state == directionFull && st.request.hold.empty() {
+		st.request.state = directionOpen
 	}
 	st.acquire(fresh)
-	s.resumeInput() // s, not st: the exchange may be over already
+	carrier.wake() // carrier, not st: the exchange may be over already
 }
 
 // Ready implements upstream.Exchange.
 func (st *stream) Ready(lease *upstream.Lease) {
 	st.wait = nil
-	s := st.s
+	carrier := st.carrier
 	held := st.holding()
 	st.begin(lease)
 	if held {
-		s.resumeInput() // s, not st: the exchange may be over already
+		carrier.wake() // carrier, not st: the exchange may be over already
 	}
 }
 
@@ -75,38 +78,33 @@ func (st *stream) begin(lease *upstream.Lease) {
 		st.tried[st.tries-1] = st.endpoint
 	}
 	if st.receiving() {
-		st.deadline = 0 // the timeout runs from the end of the request
+		st.deadline = 0 // the route's timeout runs from the end of the request
+		st.armOwnTimeout()
 	}
 	st.beginTry()
 	st.editForEndpoint()
-	bodiless := st.request == directionEnded && len(st.replay) == 0 && st.received == 0
-	// The body is taped while a retry could need it: the policy allows one, or the connection may have gone stale.
-	retryable := st.tries == 1 && (st.route.retry.On || lease.Reused() && st.req.Method.Idempotent())
-	st.taped = st.taped || retryable || bodiless
-	st.toServer = protocols.Event{Kind: protocols.KindHead, End: bodiless, Header: &st.req}
-	_, err := lease.Encode(&st.toServer)
-	if err == nil && !bodiless {
-		err = st.sendReplay()
+	bodiless := st.request.state == directionEnded && len(st.replay) == 0 && st.received == 0 && st.request.hold.trailer == nil
+	if bodiless {
+		st.request.hold.drop(st.w) // an End without data
 	}
-	if err != nil {
-		st.detail = err.Error()
-		st.fail(protocols.ReasonInternal)
-		return
+	// The body is taped while a retry could need it: the policy allows one, the connection may have gone stale, or a
+	// multiplexed upstream may refuse the stream.
+	if st.tries == 1 && st.forwarded == 0 {
+		st.taped = st.route.retry.On || lease.Multiplexed() || lease.Reused() && st.req.Method.Idempotent()
 	}
+	st.taped = st.taped || bodiless
+	st.replayed = 0
 	if t := st.route.retry.TryTimeout; t > 0 {
 		st.w.loop.Arm(&st.tryTimer, st.w.loop.Now()+t)
 	}
-}
-
-// sendReplay sends again what an earlier try sent of the body.
-func (st *stream) sendReplay() error {
-	end := st.request == directionEnded
-	if len(st.replay) == 0 && !end {
-		return nil
+	st.toServer = protocols.Event{Kind: protocols.KindHead, End: bodiless, Header: &st.req}
+	if _, err := lease.Encode(&st.toServer); err != nil {
+		st.refuseByUs(err)
+		return
 	}
-	st.toServer = protocols.Event{Kind: protocols.KindData, End: end, Stream: st.toServer.Stream, Data: st.replay}
-	_, err := st.lease.Encode(&st.toServer)
-	return err
+	if !bodiless {
+		st.flushRequest()
+	}
 }
 
 // Failed implements upstream.Exchange: there is no connection to e.
@@ -122,7 +120,7 @@ func (st *stream) Failed(r protocols.Reason, e *upstream.Endpoint) {
 	switch {
 	case unsent && st.tries < connectTries && st.otherEndpoints():
 		st.again(false)
-	case unsent && st.mayRetry():
+	case st.route.retry.RetriesLoss(r, false) && st.mayRetry():
 		st.backoff()
 	default:
 		st.fail(r)
@@ -150,14 +148,20 @@ func (st *stream) Lost(how upstream.Loss) {
 	st.state = upstreamNone
 	st.stopTry()
 	switch {
-	case st.answer != directionWaiting || st.s.phase == phaseTunnel:
+	case st.answer.state != directionWaiting || st.tunnel:
 		st.cut(how.Reason)
+	case how.Unprocessed && st.refused < maxRefused && st.replayable():
+		// RFC 9113 section 8.7: "The REFUSED_STREAM error code [...] indicate[s] that the stream is being closed prior to
+		// any processing having occurred. Any request that was sent on the reset stream can be safely retried."
+		st.tries--
+		st.refused++
+		st.again(true)
 	case st.stale(how):
 		// The same endpoint may be tried again: it only closed a connection that lay idle.
 		st.tries--
 		st.staled = true
 		st.again(true)
-	case st.mayRetry():
+	case st.route.retry.RetriesLoss(how.Reason, how.Unprocessed) && st.mayRetry():
 		st.backoff()
 	default:
 		st.fail(how.Reason)
@@ -173,7 +177,7 @@ func (st *stream) stale(how upstream.Loss) bool {
 
 // replayable reports whether everything that was sent of the request can be sent again.
 func (st *stream) replayable() bool {
-	return st.taped || st.received == 0
+	return st.taped || st.forwarded == 0
 }
 
 // mayRetry takes one of the retries that the route's policy and the cluster's limit allow.
@@ -200,12 +204,13 @@ func (st *stream) dropRetry() {
 	}
 }
 
-// retryStatus gives the answer up for another try when the route's policy says so.
-func (st *stream) retryStatus(status int) bool {
-	if !st.route.retriesStatus(status) || !st.mayRetry() {
+// retryAnswer gives the answer that begins with h up for another try when the route's policy says so.
+func (st *stream) retryAnswer(h *protocols.Header) bool {
+	p := &st.route.retry
+	if !p.On || !p.RetriesStatus(h.Status) && !(st.grpc && p.RetriesGRPC(grpcFailure(h))) || !st.mayRetry() {
 		return false
 	}
-	st.status = status // of this try
+	st.status = h.Status // of this try
 	st.dropUpstream(protocols.ReasonNone)
 	st.status = 0
 	st.backoff()
@@ -224,11 +229,11 @@ func (st *stream) backoff() {
 
 // tryTimedOut ends a try that took too long.
 func (st *stream) tryTimedOut() {
-	if st.state != upstreamLeased || st.answer != directionWaiting {
+	if st.state != upstreamLeased || st.answer.state != directionWaiting {
 		return
 	}
 	st.dropUpstream(protocols.ReasonTryTimeout)
-	if st.mayRetry() {
+	if st.route.retry.RetriesLoss(protocols.ReasonTryTimeout, false) && st.mayRetry() {
 		st.backoff()
 		return
 	}

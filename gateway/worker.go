@@ -32,6 +32,8 @@ type worker struct {
 	match    router.Input
 	request  upstream.Request
 	goAway   protocols.Event
+	credit   protocols.Event
+	holds    holdBuffers
 	record   accesslog.Record
 	value    []byte // of a template
 	buffers  accesslog.Buffers
@@ -44,8 +46,8 @@ func newWorker(g *Gateway, l loop.Loop) *worker {
 	return w
 }
 
-// newStream takes a stream from the free list.
-func (w *worker) newStream(s *session) *stream {
+// newStream takes a stream from the free list, for s, whose kind carries it.
+func (w *worker) newStream(s *session, kind carrier) *stream {
 	st := w.streams
 	if st == nil {
 		st = &stream{w: w}
@@ -55,7 +57,7 @@ func (w *worker) newStream(s *session) *stream {
 		w.streams = st.next
 	}
 	st.next = nil
-	st.s = s
+	st.s, st.carrier = s, kind
 	w.active++
 	return st
 }
@@ -64,6 +66,8 @@ func (w *worker) newStream(s *session) *stream {
 func (w *worker) freeStream(st *stream) {
 	w.active--
 	st.stopTry()
+	st.request.hold.drop(w)
+	st.answer.hold.drop(w)
 	st.exchange = exchange{}
 	if st.replay = st.replay[:0]; cap(st.replay) > maxKeptHead {
 		st.replay = nil

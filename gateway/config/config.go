@@ -76,6 +76,9 @@ type Listener struct {
 	Unserved string
 }
 
+// AutoProtocol among a listener's protocols stands for all that the first bytes of a connection tell apart.
+const AutoProtocol = "Auto"
+
 // HTTPProxy is MOSN's `proxy` network filter: it decodes a protocol and routes its requests.
 type HTTPProxy struct {
 	Protocols []string // "Http1" ...; several, or "Auto", are told apart by the first bytes

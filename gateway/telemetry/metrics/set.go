@@ -24,6 +24,7 @@ type Set struct {
 type downstream struct {
 	opened, closed    *CounterFamily
 	unserved, tunnels *CounterFamily
+	detected          *CounterFamily
 	active            *GaugeFamily
 	received, sent    *CounterFamily
 	requests, reset   *CounterFamily
@@ -52,6 +53,7 @@ func NewSet(r *Registry) *Set {
 			opened:         r.Counter("sluice_downstream_connections_total", "Connections accepted.", "listener"),
 			closed:         r.Counter("sluice_downstream_connections_closed_total", "Connections closed.", "listener"),
 			unserved:       r.Counter("sluice_downstream_connections_unserved_total", "Connections closed because the listener has nothing to do with them.", "listener"),
+			detected:       r.Counter("sluice_downstream_connections_detected_total", "Connections of a listener of several protocols, by the protocol that their first bytes showed.", "listener", "protocol").Enumerates(1),
 			tunnels:        r.Counter("sluice_downstream_tunnels_total", "Exchanges that became a tunnel.", "listener"),
 			active:         r.Gauge("sluice_downstream_connections_active", "Connections open.", "listener"),
 			received:       r.Counter("sluice_downstream_received_bytes_total", "Bytes received from clients.", "listener"),
@@ -108,6 +110,16 @@ func reasons(f *CounterFamily, labels ...string) (r Reasons) {
 	return r
 }
 
+// Protocols is a counter for each protocol; that of ProtocolUnknown counts what is none.
+type Protocols [protocols.NumProtocols]Counter
+
+func protocolCounters(f *CounterFamily, labels ...string) (p Protocols) {
+	for i := range p {
+		p[i] = f.With(append(labels[:len(labels):len(labels)], protocols.ProtocolID(i).String())...)
+	}
+	return p
+}
+
 // Codes is a counter for each registered status code, and one for all the others.
 type Codes [600]Counter
 
@@ -155,6 +167,7 @@ type Listener struct {
 	ConnectionsClosed Counter
 	Unserved          Counter // connections of a listener without a filter chain
 	Tunnels           Counter // exchanges that became one
+	Detected          Protocols
 	Active            Gauge   // connections
 	Received, Sent    Counter // bytes
 	Requests          Counter
@@ -172,7 +185,8 @@ func (s *Set) Listener(name string) *Listener {
 	return &Listener{
 		Connections: d.opened.With(name), ConnectionsClosed: d.closed.With(name),
 		Unserved: d.unserved.With(name), Tunnels: d.tunnels.With(name),
-		Active: d.active.With(name), Received: d.received.With(name), Sent: d.sent.With(name),
+		Detected: protocolCounters(d.detected, name),
+		Active:   d.active.With(name), Received: d.received.With(name), Sent: d.sent.With(name),
 		Requests: d.requests.With(name), RequestsReset: d.reset.With(name), RequestsActive: d.requestsActive.With(name),
 		Failed: reasons(d.failed, name), Responses: codes(d.responses, name),
 		Duration: d.duration.With(name), Process: d.process.With(name),

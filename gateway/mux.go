@@ -1,0 +1,237 @@
+package gateway
+
+import (
+	"time"
+
+	"sluice/loop"
+	"sluice/protocols"
+)
+
+// muxPhase is the life of a multiplexed downstream connection.
+//
+//	open ──idle, drain, age──> leaving (GOAWAY) ──last stream ended──> closing ──Closed──> (gone)
+//	any ──error, the client's FIN with nothing in progress──> closing
+type muxPhase uint8
+
+const (
+	muxOpen muxPhase = iota
+	muxLeaving
+	muxClosing // only Closed is still to come
+)
+
+// A mux is a downstream connection that serves many exchanges at once.
+type mux struct {
+	session
+	codec    protocols.Multiplexer
+	first    *stream       // the exchanges in progress
+	moved    time.Duration // bytes last came, or left, or the last exchange ended
+	buffered int           // the output that waited when the timer last looked
+	unread   int           // bytes that Decode has left with the loop
+	phase    muxPhase
+	eof      bool // the client has closed its sending direction
+}
+
+func newMux(base session) *mux {
+	m := &mux{session: base, moved: base.w.loop.Now()}
+	m.codec = m.session.codec.(protocols.Multiplexer)
+	m.begin(m)
+	m.rearm()
+	return m
+}
+
+// Opened implements loop.Handler; an accepted connection is open already.
+func (m *mux) Opened(loop.Conn) {}
+
+// Received implements loop.Handler.
+func (m *mux) Received(c loop.Conn, b []byte) int {
+	if m.phase == muxClosing {
+		return len(b)
+	}
+	now := m.w.loop.Now()
+	m.moved = now
+	n, err := m.codec.Decode(now, b, m, c)
+	m.unread = len(b) - n
+	if err != nil {
+		m.refuse(err)
+		return len(b)
+	}
+	if m.settle() {
+		return len(b)
+	}
+	if m.codec.Status().Yielded {
+		c.Resume()
+	}
+	m.armBy(m.codecDeadline())
+	return n
+}
+
+// Event implements protocols.Sink.
+func (m *mux) Event(ev *protocols.Event) protocols.Verdict {
+	if ev.Kind == protocols.KindHead {
+		st := m.w.newStream(&m.session, m)
+		ev.Owner = st
+		if st.nextInSession = m.first; m.first != nil {
+			m.first.prevInSession = st
+		}
+		m.first = st
+		st.start(ev)
+		return protocols.More
+	}
+	st, _ := ev.Owner.(*stream)
+	if st == nil {
+		return protocols.More
+	}
+	switch ev.Kind {
+	case protocols.KindData, protocols.KindTrailer:
+		return st.requestEvent(ev)
+	case protocols.KindReset:
+		st.gone(ev.Reason)
+	case protocols.KindCredit:
+		st.flushAnswer()
+	case protocols.KindHead, protocols.KindGoAway:
+	}
+	return protocols.More
+}
+
+// ended implements carrier.
+func (m *mux) ended(st *stream) {
+	if st.prevInSession != nil {
+		st.prevInSession.nextInSession = st.nextInSession
+	} else {
+		m.first = st.nextInSession
+	}
+	if st.nextInSession != nil {
+		st.nextInSession.prevInSession = st.prevInSession
+	}
+	st.nextInSession, st.prevInSession = nil, nil
+	if m.first != nil || m.phase == muxClosing {
+		return
+	}
+	m.moved = m.w.loop.Now()
+	if m.eof || m.phase == muxLeaving {
+		// Inside Decode the codec may not know yet that its last stream is over: the timer looks again.
+		m.armBy(m.moved)
+		return
+	}
+	m.armBy(m.deadline())
+}
+
+// settle closes a connection whose codec has nothing more to say. It reports whether the connection is closing.
+func (m *mux) settle() bool {
+	if m.phase == muxClosing {
+		return true
+	}
+	switch m.codec.Status().Phase {
+	case protocols.PhaseAbort:
+		m.close(loop.CloseReset, nil)
+		return true
+	case protocols.PhaseClosing:
+		m.close(loop.CloseLingering, nil)
+		return true
+	case protocols.PhaseDraining:
+		if m.phase == muxOpen {
+			m.phase = muxLeaving
+		}
+	case protocols.PhaseOpen, protocols.PhaseTunnel:
+	}
+	if m.eof && m.first == nil {
+		m.close(loop.CloseFlushed, nil)
+		return true
+	}
+	return false
+}
+
+// refuse ends the connection, whose codec has refused what came and said so to the client.
+func (m *mux) refuse(err error) {
+	reason, _ := fault(err)
+	if m.first == nil {
+		m.w.shard.Inc(m.l.counters.Failed[reason])
+	}
+	m.close(loop.CloseLingering, err)
+	m.endAll(reason)
+}
+
+// endAll ends all exchanges; there is nobody any more to be told.
+func (m *mux) endAll(reason protocols.Reason) {
+	for m.first != nil {
+		m.first.gone(reason)
+	}
+}
+
+// ReadClosed implements loop.Handler. What was asked completely is answered; the rest will never be.
+func (m *mux) ReadClosed(c loop.Conn, rest []byte) {
+	if m.phase == muxClosing {
+		return
+	}
+	m.eof = true
+	if err := m.codec.DecodeEOF(m.w.loop.Now(), rest, m, c); err != nil {
+		m.refuse(err)
+		return
+	}
+	for st := m.first; st != nil; {
+		next := st.nextInSession
+		if st.request.state != directionEnded {
+			st.gone(protocols.ReasonClientGone)
+		}
+		st = next
+	}
+	m.settle()
+}
+
+// Drained implements loop.Handler.
+func (m *mux) Drained(c loop.Conn) {
+	if m.phase == muxClosing {
+		return
+	}
+	m.moved = m.w.loop.Now()
+	m.codec.Drained(m.moved, m, c)
+	m.settle()
+}
+
+// Closed implements loop.Handler.
+func (m *mux) Closed(loop.Conn, error) {
+	m.phase = muxClosing
+	m.endAll(protocols.ReasonClientGone)
+	m.over()
+}
+
+// close ends the connection; Closed follows from the loop.
+func (m *mux) close(how loop.CloseMode, err error) {
+	m.phase = muxClosing
+	m.w.loop.Disarm(&m.timer)
+	m.conn.Close(how, err)
+}
+
+// pauseInput implements carrier: the verdict has said it all.
+func (m *mux) pauseInput(*stream) {}
+
+// resumeInput implements carrier.
+func (m *mux) resumeInput(st *stream, held int) {
+	if held == 0 || m.phase == muxClosing {
+		return
+	}
+	m.w.credit = protocols.Event{Kind: protocols.KindCredit, Stream: st.id, N: held}
+	_, _ = m.codec.Encode(m.w.loop.Now(), &m.w.credit, m.conn)
+}
+
+// wake implements carrier: nothing was left unread for the sake of a stream.
+func (m *mux) wake() {}
+
+// full implements carrier: the codec takes less, and tells when there is room.
+func (m *mux) full() bool { return false }
+
+// endOutput implements carrier: End has said it.
+func (m *mux) endOutput() {}
+
+// tunnelled implements carrier.
+func (m *mux) tunnelled(*stream) {}
+
+// drain implements sessionKind and carrier.
+func (m *mux) drain(now time.Duration) {
+	if m.phase != muxOpen {
+		return
+	}
+	m.phase = muxLeaving
+	m.announceEnd(now)
+	m.armBy(m.codecDeadline())
+}

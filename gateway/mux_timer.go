@@ -1,0 +1,117 @@
+package gateway
+
+import (
+	"time"
+
+	"sluice/loop"
+	"sluice/protocols"
+)
+
+// codecDeadline is when the codec wants to act on its own.
+func (m *mux) codecDeadline() time.Duration {
+	if d := m.codec.Deadline(); d != 0 {
+		return d
+	}
+	return never
+}
+
+// deadline is when something must have happened on the connection or on one of its streams.
+func (m *mux) deadline() time.Duration {
+	d := m.codecDeadline()
+	if m.first == nil {
+		return min(d, m.idleDeadline())
+	}
+	for st := m.first; st != nil; st = st.nextInSession {
+		d = min(d, m.streamDeadline(st))
+	}
+	return d
+}
+
+// idleDeadline is how long the connection may go on without a stream.
+func (m *mux) idleDeadline() time.Duration {
+	switch {
+	case m.unread > 0 || m.received == 0 && !m.codec.Status().Idle:
+		return after(m.moved, m.l.timeouts.Head)
+	case m.phase == muxLeaving:
+		return m.moved + drainIdle
+	}
+	return after(m.moved, m.l.idle)
+}
+
+// streamDeadline is the limit on the progress of st. While the connection as a whole has too much output, a stream that
+// waits for its turn is not to blame.
+func (m *mux) streamDeadline(st *stream) time.Duration {
+	d := st.progressDeadline()
+	if st.answer.state == directionFull && m.conn.Buffered() > protocols.OutputHigh {
+		d = max(d, after(m.moved, m.l.timeouts.Progress))
+	}
+	return d
+}
+
+func (m *mux) rearm() { m.armAt(m.deadline()) }
+
+// watch implements carrier.
+func (m *mux) watch(st *stream) { m.armBy(m.streamDeadline(st)) }
+
+// Expired implements loop.Expirer.
+func (m *mux) Expired(_ *loop.Timer, now time.Duration) {
+	if m.phase == muxClosing {
+		return
+	}
+	n := m.conn.Buffered()
+	if n < m.buffered {
+		m.moved = now
+	}
+	m.buffered = n
+	if m.codecDeadline() <= now {
+		if err := m.codec.Advance(now, m, m.conn); err != nil {
+			m.refuse(err)
+			return
+		}
+	}
+	if m.settle() {
+		return
+	}
+	for st := m.first; st != nil; {
+		next := st.nextInSession
+		st.noticeProgress(now)
+		if m.streamDeadline(st) <= now {
+			m.streamExpired(st)
+		}
+		st = next
+	}
+	if m.first == nil && m.phase != muxClosing && m.idleDeadline() <= now {
+		m.idleExpired(now)
+	}
+	if !m.settle() {
+		m.rearm()
+	}
+}
+
+// streamExpired ends an exchange that made no progress.
+func (m *mux) streamExpired(st *stream) {
+	switch r := st.stalled(); r {
+	case protocols.ReasonSlowReader:
+		st.cut(r)
+	case protocols.ReasonIdleTimeout:
+		st.cut(r)
+	default:
+		st.fail(r)
+	}
+}
+
+// idleExpired ends a connection that nobody uses.
+func (m *mux) idleExpired(now time.Duration) {
+	switch {
+	case m.unread > 0 || !m.codec.Status().Idle:
+		m.w.shard.Inc(m.l.counters.Failed[protocols.ReasonHeadTimeout])
+		m.close(loop.CloseFlushed, nil)
+	case m.phase == muxLeaving:
+		m.close(loop.CloseFlushed, nil)
+	default:
+		// A request that is on its way is not lost: the client learns that it was not processed.
+		m.w.shard.Inc(m.l.counters.Failed[protocols.ReasonIdleTimeout])
+		m.drain(now)
+		m.moved = now
+	}
+}
