@@ -1,0 +1,56 @@
+package bolt
+
+import (
+	"time"
+
+	"sluice/protocols"
+)
+
+var errSilent = &protocols.Error{Reason: protocols.ReasonPeerSilent, Detail: "several heartbeats in a row were not answered"}
+
+// Deadline implements protocols.TimedCodec.
+func (c *client) Deadline() time.Duration {
+	switch l := &c.env.Limits; {
+	case l.PingInterval <= 0 || c.traits&isCut != 0 || c.phase > protocols.PhaseDraining:
+		return 0
+	case c.traits&isPinging != 0:
+		return c.pinged + l.PingTimeout
+	default:
+		return max(c.moved+l.PingInterval, 1)
+	}
+}
+
+// Advance implements protocols.TimedCodec. When nothing has come for PingInterval it sends a heartbeat; when that many of
+// them have not been answered, each within PingTimeout, the peer is gone.
+func (c *client) Advance(now time.Duration, sink protocols.Sink, out protocols.Output) error {
+	c.giveTurns(sink, out)
+	due := c.Deadline()
+	switch {
+	case due == 0 || now < due:
+		return nil
+	case c.moved == 0 || !c.between():
+		// The silence of a new connection starts now; and while a frame is on its way no other can be sent.
+		c.moved = max(now, 1)
+		c.traits &^= isPinging
+		return nil
+	case c.traits&isPinging != 0:
+		if c.unanswered++; c.unanswered == pingFailures {
+			c.in.state = inEnded
+			c.phase = protocols.PhaseAbort
+			return errSilent
+		}
+	}
+	c.traits |= isPinging
+	c.pinged = now
+	c.pings++
+	c.env.Counts.Pings++
+	f := c.own(commandHeartbeat, pingMark|c.pings)
+	writeOwn(&f, protocols.ReasonNone, out)
+	return nil
+}
+
+// Drained implements protocols.Multiplexer.
+func (c *client) Drained(_ time.Duration, sink protocols.Sink, out protocols.Output) {
+	c.traits &^= isFull
+	c.giveTurns(sink, out)
+}
