@@ -200,7 +200,7 @@ func (c *conn) writeGoAway(out protocols.Output) {
 
 // own is a request of the codec's own: a goaway or a ping.
 func (c *conn) own(command uint16, id uint32) frame {
-	return frame{id: id, timeout: noTimeout, command: command, version: c.version, ver1: 1, kind: kindRequest, ver2: 1,
+	return frame{id: id, timeout: noTimeout, command: command, version: c.version, ver1: 2, kind: kindRequest, ver2: 1,
 		coding: codingHessian2}
 }
 

@@ -1,0 +1,188 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"hash/crc32"
+	"os"
+	"strings"
+	"testing"
+
+	"sluice/protocols"
+)
+
+// golden is what the Java library said and was told: testdata/java/README.md.
+type golden struct {
+	name              string
+	request, response []byte
+}
+
+func goldens(tb testing.TB) (all []golden) {
+	tb.Helper()
+	text, err := os.ReadFile("testdata/golden.txt")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		words := strings.Fields(line)
+		b, err := hex.DecodeString(words[2])
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if words[1] == "request" {
+			all = append(all, golden{name: words[0], request: b})
+		} else {
+			all[len(all)-1].response = b
+		}
+	}
+	return all
+}
+
+// readdress is the frame b with another id, and the CRC32 that belongs to it.
+func readdress(tb testing.TB, b []byte, id uint32) []byte {
+	tb.Helper()
+	f, _, r := parseFrame(b)
+	if r != ruleOK {
+		tb.Fatal(ruleTable[r].detail)
+	}
+	b = append([]byte(nil), b...)
+	binary.BigEndian.PutUint32(b[idOffset(f.version):], id)
+	if f.summed() {
+		sum := b[len(b)-sumBytes:]
+		binary.BigEndian.PutUint32(sum, crc32.ChecksumIEEE(b[:len(b)-sumBytes]))
+	}
+	return b
+}
+
+// The library's frames pass through both codecs as they are, but for the id on the way up.
+func TestGoldenFramesPass(t *testing.T) {
+	for _, g := range goldens(t) {
+		if strings.HasSuffix(g.name, "heartbeat") {
+			continue
+		}
+		t.Run(g.name, func(t *testing.T) {
+			down, up := newEnd(t, true, protocols.Limits{}), newEnd(t, false, protocols.Limits{})
+			var id, upID protocols.StreamID
+			down.sink.then = func(ev *protocols.Event) protocols.Verdict {
+				id = ev.Stream
+				e := *ev
+				if e.Stream = upID; e.Kind == protocols.KindHead {
+					e.Stream = 0
+				}
+				upID = up.encode(e)
+				return protocols.More
+			}
+			up.sink.then = func(ev *protocols.Event) protocols.Verdict {
+				e := *ev
+				e.Stream = id
+				down.encode(e)
+				return protocols.More
+			}
+			down.receive(g.request)
+			if got, want := up.out.Take(), readdress(t, g.request, uint32(upID)); string(got) != string(want) {
+				t.Fatalf("passed on as\n%x, want\n%x", got, want)
+			}
+			if g.response == nil {
+				if !down.codec.Status().Idle || !up.codec.Status().Idle {
+					t.Error("a one-way call stays open")
+				}
+				return
+			}
+			up.receive(readdress(t, g.response, uint32(upID)))
+			if got := down.out.Take(); string(got) != string(g.response) {
+				t.Fatalf("answered by\n%x, want\n%x", got, g.response)
+			}
+			if down.err != nil || up.err != nil || !down.codec.Status().Idle || !up.codec.Status().Idle {
+				t.Errorf("errors %v, %v", down.err, up.err)
+			}
+		})
+	}
+}
+
+// What is read of the library's frames is what was called.
+func TestGoldenFramesAreUnderstood(t *testing.T) {
+	seen := 0
+	for _, g := range goldens(t) {
+		if !strings.HasSuffix(g.name, "-headers") {
+			continue
+		}
+		seen++
+		e := newEnd(t, true, protocols.Limits{})
+		e.receive(g.request)
+		e.want(`4096 head `+g.name[:2]+` java.lang.String timeout=3000 coding=1 length=6 service="com.example.Echo:1.0" sofa_head_method_name="echo" empty=""`,
+			`4096 data "\x05hello" end`)
+	}
+	if seen != 2 {
+		t.Errorf("%d golden calls with a header map", seen)
+	}
+}
+
+// A head that was changed and changed back is made anew as the library makes it.
+func TestGoldenFramesAreMadeAnew(t *testing.T) {
+	for _, g := range goldens(t) {
+		if strings.HasSuffix(g.name, "heartbeat") {
+			continue
+		}
+		down, up := newEnd(t, true, protocols.Limits{}), newEnd(t, false, protocols.Limits{})
+		var upID protocols.StreamID
+		down.sink.then = func(ev *protocols.Event) protocols.Verdict {
+			e := *ev
+			e.Stream = upID
+			if e.Kind == protocols.KindHead {
+				e.Stream = 0
+				e.Header.AddString("x", "y")
+				e.Header.DelName("x")
+			}
+			upID = up.encode(e)
+			return protocols.More
+		}
+		down.receive(g.request)
+		if got, want := up.out.Take(), readdress(t, g.request, uint32(upID)); string(got) != string(want) {
+			t.Errorf("%s: passed on as\n%x, want\n%x", g.name, got, want)
+		}
+	}
+}
+
+// Heartbeats of ours are those of the library.
+func TestGoldenHeartbeats(t *testing.T) {
+	seen := 0
+	for _, g := range goldens(t) {
+		if !strings.HasSuffix(g.name, "heartbeat") {
+			continue
+		}
+		seen++
+		e := newEnd(t, true, protocols.Limits{})
+		e.receive(g.request)
+		if got := e.out.Take(); string(got) != string(g.response) {
+			t.Errorf("%s: answered by\n%x, want\n%x", g.name, got, g.response)
+		}
+		c := conn{version: g.request[0]}
+		f := c.own(commandHeartbeat, binary.BigEndian.Uint32(g.request[idOffset(c.version):]))
+		if got := f.append(nil); string(got) != string(g.request) {
+			t.Errorf("%s: ours is\n%x, want\n%x", g.name, got, g.request)
+		}
+	}
+	if seen != 2 {
+		t.Errorf("%d golden heartbeats", seen)
+	}
+}
+
+func TestGoldenFramesAreDetected(t *testing.T) {
+	for _, g := range goldens(t) {
+		for n := range g.request {
+			want := protocols.MatchMaybe
+			if n >= 4+int(g.request[0]-version1) {
+				want = protocols.MatchYes
+			}
+			if got := detect(g.request[:n]); got != want {
+				t.Fatalf("%s: %d bytes give %v, want %v", g.name, n, got, want)
+			}
+		}
+	}
+	for _, other := range []string{"GET / HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n", "\x16\x03\x01\x02\x00", "\x00", "\x03", "\x01\x00\x00\x02", "\x01\x03",
+		"\x01\x01\x01", "\x01\x01\x00\x02", "\x02\x03", "\x02\x01\x00", "\x02\x01\x01\x01", "\x02\x01\x01\x00\x02", "\xda\xbb"} {
+		if got := detect([]byte(other)); got != protocols.MatchNo {
+			t.Errorf("%q is %v", other, got)
+		}
+	}
+}
