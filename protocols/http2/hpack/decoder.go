@@ -191,7 +191,7 @@ func (d *Decoder) literal(f *Field, b byte) error {
 		return err
 	}
 	d.pos += used
-	k := unknown
+	var k known
 	switch {
 	case index == 0:
 		name, err := d.string()

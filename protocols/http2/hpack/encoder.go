@@ -61,8 +61,11 @@ func (e *Encoder) AppendPseudo(dst []byte, p Pseudo, value []byte) []byte {
 			return append(dst, 0x80|3)
 		}
 	case PseudoPath:
-		if len(value) == 1 && value[0] == '/' {
+		switch string(value) {
+		case "/":
 			return append(dst, 0x80|4)
+		case "/index.html":
+			return append(dst, 0x80|5)
 		}
 		policy = PolicyRepeat
 	case PseudoScheme:
@@ -105,11 +108,6 @@ func staticStatus(value []byte) byte {
 // Append appends a field. A name that is not well known (NameOther) is lowered on the way; with another id name is not
 // looked at. p says what may enter the table; a cookie that is short enough to be guessed never does, whatever p.
 func (e *Encoder) Append(dst []byte, id protocols.NameID, name, value []byte, p Policy) []byte {
-	if id == protocols.NameCookie && len(value) < guessable {
-		// RFC 7541 section 7.1.3: "An encoder might also choose not to index values for header fields that are
-		// considered to be highly valuable or sensitive to recovery, such as the Cookie".
-		p = PolicyNever
-	}
 	if id != protocols.NameOther {
 		return e.appendKnown(dst, known(id), value, p)
 	}
@@ -161,7 +159,13 @@ const (
 	literalNever   byte = 0x10 // RFC 7541 section 6.2.3: 0001xxxx
 )
 
+// appendKnown appends a field with a known name.
 func (e *Encoder) appendKnown(dst []byte, k known, value []byte, p Policy) []byte {
+	if k == known(protocols.NameCookie) && len(value) < guessable {
+		// RFC 7541 section 7.1.3: "An encoder might also choose not to index values for header fields that are
+		// considered to be highly valuable or sensitive to recovery, such as the Cookie".
+		p = PolicyNever
+	}
 	if p <= PolicyRepeat {
 		if age := e.index.latest(k, value); age != 0 {
 			return appendIndexed(dst, age)
@@ -243,14 +247,18 @@ func appendLiteral(dst []byte, s *subject, nameIndex int, p Policy) []byte {
 	return appendPlain(appendName(dst, first, 4, nameIndex, s), s.value)
 }
 
-// appendName appends the beginning of a literal field: its kind and its name, as an index (0 for none) or literally.
+// appendName appends the beginning of a literal field: its kind and its name, as an index (0 for none) or literally. A
+// known name has been coded once for all.
 func appendName(dst []byte, first byte, prefix uint, index int, s *subject) []byte {
 	if index != 0 {
 		return appendInt(dst, first, prefix, index)
 	}
 	dst = append(dst, first)
-	if s.known != unknown {
+	switch {
+	case s.known != unknown:
 		return append(dst, knownNames[s.known].literal...)
+	case first == literalIndex:
+		return appendString(dst, s.name)
 	}
-	return appendString(dst, s.name)
+	return appendPlain(dst, s.name)
 }

@@ -15,7 +15,6 @@ const decodeBits = 12
 type huffmanStep uint32
 
 func (s huffmanStep) bits() uint   { return uint(s & 0xff) }
-func (s huffmanStep) first() byte  { return byte(s >> 8) }
 func (s huffmanStep) both() uint16 { return uint16(s >> 8) }
 func (s huffmanStep) count() int   { return int(s >> 24) }
 
@@ -144,6 +143,9 @@ func decodeHuffman(dst, src []byte) (n int, err error) {
 			continue
 		}
 		if left <= 7 {
+			if n > limit {
+				break
+			}
 			return n, checkPadding(acc, left)
 		}
 
@@ -159,6 +161,9 @@ func decodeHuffman(dst, src []byte) (n int, err error) {
 		acc <<= length
 		bits -= length
 		left -= int(length)
+	}
+	if left < 0 {
+		return n, errPadding
 	}
 	return n, ErrTooLong
 }
