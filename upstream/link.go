@@ -64,11 +64,14 @@ func (k *link) dialFailed(err error) {
 	k.host.missed(k.lane, reason)
 }
 
-// refusal is the reason of a codec's error.
+// refusal is the reason of a codec's error; ReasonNone says no more than that the connection has ended.
 func refusal(err error) protocols.Reason {
 	var pe *protocols.Error
-	if errors.As(err, &pe) {
-		return pe.Reason
+	switch {
+	case !errors.As(err, &pe):
+		return protocols.ReasonUpstreamProtocol
+	case pe.Reason == protocols.ReasonPeerSilent:
+		return protocols.ReasonNone // the word is about clients, whose own fault it is
 	}
-	return protocols.ReasonUpstreamProtocol
+	return pe.Reason
 }

@@ -54,3 +54,22 @@ func TestStreamsAllocateNothing(t *testing.T) {
 	}
 	r.wantServers(1)
 }
+
+// TestHTTP2AllocatesNothing is the same with the codec of HTTP/2.
+func TestHTTP2AllocatesNothing(t *testing.T) {
+	_, exchange := h2rig(t, 20)
+	for range 200 {
+		exchange()
+	}
+	least := 1.0
+	for i := 0; i < 10 && least > 0; i++ {
+		least = testing.AllocsPerRun(1, func() {
+			for range 50 {
+				exchange()
+			}
+		})
+	}
+	if least != 0 {
+		t.Errorf("%v allocations per 1 000 requests, want 0", least)
+	}
+}

@@ -48,6 +48,7 @@ type muxConn struct {
 	idleEnd     time.Duration         // when it has been idle for long enough; never while it is busy
 	wantedAt    time.Duration         // when its place was first seen to be wanted; 0: it is not
 	state       muxState
+	heard       bool // the endpoint has said something
 	used        bool // has carried a stream; until then lane.dialling counts it
 	served      bool // a stream on it has ended
 	cut         bool // it was closed while streams were open
@@ -70,13 +71,18 @@ func newMuxConn(h *host, ln *lane, env *protocols.Env) *muxConn {
 	return m
 }
 
-// room is how many more streams the connection takes.
+// room is how many more streams the connection takes. Until its endpoint has said something, what an earlier connection
+// was told counts: more streams would be refused.
 func (m *muxConn) room() int {
 	s := m.mux.Status()
 	if s.Phase != protocols.PhaseOpen || m.c.Buffered() > maxBacklog {
 		return 0
 	}
-	return min(s.Room, m.most-m.streams)
+	most := m.most
+	if !m.heard {
+		most = min(most, m.lane.each)
+	}
+	return min(s.Room, most-m.streams)
 }
 
 // lend gives x a stream, which opens with the Head that it encodes.
@@ -146,6 +152,9 @@ func (m *muxConn) release(l *Lease) {
 	l.end()
 	m.unlink(l)
 	m.host.local.freeLease(l)
+	if m.lane.inside == m {
+		return // the codec is looked at when its call returns
+	}
 	if m.streams > 0 && m.mux.Status().Phase >= protocols.PhaseClosing {
 		m.settleSoon()
 		return
@@ -221,6 +230,7 @@ func (m *muxConn) place() {
 // learn keeps how many streams a connection to this endpoint carries, now that it has said something. One that allows
 // none at present says nothing about the next connection.
 func (m *muxConn) learn(s protocols.Status) {
+	m.heard = true
 	if n := min(s.Room, 1<<20) + m.streams; n > 0 && s.Phase == protocols.PhaseOpen {
 		m.lane.each = min(n, m.most)
 	}

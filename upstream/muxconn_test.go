@@ -163,10 +163,14 @@ func TestWhatThePeerAllowedDecidesDials(t *testing.T) {
 	r.server(0).answer(1)
 	calls := r.calls(5)
 	want(t, calls, "leased")
-	r.wire.room = 5
 	more := r.calls(11)
 	want(t, more, "leased")
 	r.wantServers(1 + 3)
+	for i, n := range []int{5, 5, 1} {
+		if got := len(r.server(1 + i).streams()); got != n {
+			t.Errorf("connection %d got %d streams at once, want %d", 1+i, got, n)
+		}
+	}
 }
 
 // TestAPeerThatAllowsNothing is not dialled again and again.
@@ -286,9 +290,10 @@ func TestTurns(t *testing.T) {
 // TestBacklog: a connection whose peer does not even take heads gets no more of them.
 func TestBacklog(t *testing.T) {
 	r := newRig(t, rigConfig())
-	r.wire.room = 1 << 20
 	r.call()
 	s := r.server(0)
+	s.send(frameSettings, 0, 0, number(1<<20))
+	r.l.Run()
 	s.Window(0)
 	for range 30000 {
 		r.call()
