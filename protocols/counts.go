@@ -6,7 +6,7 @@ import "errors"
 type Counts struct {
 	Late    uint64 // answers to requests that had been given up
 	Unknown uint64 // answers to no request, or to one that had its answer
-	Refused uint64 // requests over Limits.Calls, answered as busy by the codec
+	Refused uint64 // requests that the codec itself has refused or answered: over Limits.Calls or Limits.Streams, head too large
 	Pings   uint64 // keep-alive probes sent
 }
 

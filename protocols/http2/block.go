@@ -130,16 +130,14 @@ func (c *conn) readRequestBlock(t *call, f frame, block []byte) rule {
 	case c.streams.n >= c.env.Limits.Streams:
 		// RFC 9113 section 5.1.2: "An endpoint that receives a HEADERS frame that causes its advertised concurrent stream
 		// limit to be exceeded MUST treat this as a stream error of type PROTOCOL_ERROR or REFUSED_STREAM."
-		c.fates.set(id, fateResetHere)
+		c.refuseStream(t, id)
 		if c.flags&ackedSettings != 0 {
-			return c.refuse(t, id, ruleStreams)
+			return c.fault(ruleStreams)
 		}
-		c.writeReset(t.out, id, codeRefusedStream)
 		return ruleOK
 	case t.out.Buffered() > farAbove*protocols.OutputHigh:
 		// Whoever does not read its answers may not ask for more of them.
-		c.fates.set(id, fateResetHere)
-		c.writeReset(t.out, id, codeRefusedStream)
+		c.refuseStream(t, id)
 		return ruleOK
 	case q.rule == ruleHeadLarge:
 		return c.answerLarge(t, id, end)
@@ -148,6 +146,13 @@ func (c *conn) readRequestBlock(t *call, f frame, block []byte) rule {
 		return c.refuse(t, id, q.rule)
 	}
 	return c.open(t, id, &q, end)
+}
+
+// refuseStream says that nothing was done about a request, so that the client may send it again.
+func (c *conn) refuseStream(t *call, id uint32) {
+	c.env.Counts.Refused++
+	c.fates.set(id, fateResetHere)
+	c.writeReset(t.out, id, codeRefusedStream)
 }
 
 // farAbove times OutputHigh is where the output is so full that requests are refused.
@@ -160,7 +165,7 @@ func (c *conn) open(t *call, id uint32, q *head, end bool) rule {
 	s.recv, s.recvMax, s.send = c.recvFirst, c.recvFirst, c.sendFirst
 	s.inLeft, s.outLeft = q.h.ContentLength, -1
 	s.updated = t.now
-	s.in, s.urgency, s.traits = progressBody, q.urgency, q.traits|isHandled
+	s.in, s.urgency, s.traits = progressBody, q.urgency, q.traits
 	if end {
 		s.in = progressDone
 	}
@@ -174,6 +179,7 @@ func (c *conn) open(t *call, id uint32, q *head, end bool) rule {
 
 // answerLarge answers a request whose head is over its limits, and which nobody has seen: 431 (RFC 6585 section 5).
 func (c *conn) answerLarge(t *call, id uint32, end bool) rule {
+	c.env.Counts.Refused++
 	b := c.enc.Begin(c.loop.block[:0])
 	c.loop.block = c.enc.AppendPseudo(b, pseudoStatus, []byte("431"))
 	c.writeBlock(t.out, id, c.loop.block, true)

@@ -94,7 +94,9 @@ func (c *conn) Decode(now time.Duration, b []byte, sink protocols.Sink, out prot
 	t := call{now, sink, out}
 	c.flags &^= yielded
 	c.starts = 0
-	c.timers.heard(now)
+	if c.input != inputEnded {
+		c.timers.heard(now)
+	}
 	if len(b) < int(c.need) {
 		return 0, nil
 	}
@@ -140,23 +142,34 @@ func (c *conn) readPreface(t *call, b []byte) (int, rule) {
 		return len(preface), ruleOK
 	case protocols.MatchNo:
 	}
-	if looksLikeHTTP1(b) {
+	switch looksLikeHTTP1(b) {
+	case protocols.MatchYes:
 		return 0, rulePrefaceHTTP1
+	case protocols.MatchMaybe:
+		return 0, ruleOK
+	default:
+		return 0, rulePreface
 	}
-	return 0, rulePreface
 }
 
-// looksLikeHTTP1 recognises a method and a space in front of a target.
-func looksLikeHTTP1(b []byte) bool {
+// looksLikeHTTP1 recognises a method, and a space in front of a target.
+func looksLikeHTTP1(b []byte) protocols.Match {
+	const longest = 16
 	for i, x := range b {
-		if x == ' ' {
-			return i > 1 && (i+1 == len(b) || b[i+1] == '/' || b[i+1] == '*' || byteClass[b[i+1]]&classHost != 0)
-		}
-		if x < 'A' || x > 'Z' || i > 16 {
-			return false
+		switch {
+		case x == ' ' && i > 2 && string(b[:i]) != "PRI":
+			if i+1 == len(b) {
+				return protocols.MatchMaybe
+			}
+			if b[i+1] == '/' || byteClass[b[i+1]]&classHost != 0 {
+				return protocols.MatchYes
+			}
+			return protocols.MatchNo
+		case x < 'A' || x > 'Z' || i == longest:
+			return protocols.MatchNo
 		}
 	}
-	return false
+	return protocols.MatchMaybe
 }
 
 // readFrame reads a frame, or the head of a DATA frame.
@@ -224,7 +237,7 @@ func (c *conn) takePriority(t *call) rule {
 	return ruleOK
 }
 
-// errors returns what the rules are called when the peer breaks them.
+// errorOf returns what a rule is called when the peer breaks it.
 func (c *conn) errorOf(r rule) *protocols.Error {
 	if c.role == roleServer {
 		return clientFaults[r]
@@ -290,18 +303,48 @@ func (c *conn) Closed() {
 	}
 }
 
-// DecodeEOF implements protocols.Codec. Both ends of a connection close it whole: what the peer can't send any more are
-// the ends of its streams, and its windows.
-func (c *conn) DecodeEOF(_ time.Duration, rest []byte, _ protocols.Sink, out protocols.Output) error {
-	switch {
-	case c.input == inputEnded:
+// DecodeEOF implements protocols.Codec. A server still answers the requests that came whole, as far as the windows that
+// it has allow; the others are void. At a client all of them are: what is missing of an answer will not come.
+func (c *conn) DecodeEOF(now time.Duration, rest []byte, sink protocols.Sink, out protocols.Output) error {
+	if c.input == inputEnded {
 		return nil
-	case len(rest) > 0 || c.left > 0 || c.drop > 0:
+	}
+	cut := len(rest) > 0 || c.left > 0 || c.drop > 0
+	if c.role == roleServer {
+		c.dropUnfinished(&call{now, sink, out})
+	}
+	switch {
+	case c.streams.n == 0 && cut:
 		return c.fail(ruleCutFrame, out)
-	case c.streams.n > 0:
+	case c.role == roleClient && c.streams.n > 0:
 		return c.fail(ruleCutStreams, out)
 	}
-	c.end()
+	c.input, c.leaving, c.timers = inputEnded, leavingNow, timers{}
+	c.lastStreamEnded()
+	return nil
+}
+
+// dropUnfinished voids the streams whose requests will never be complete.
+func (c *conn) dropUnfinished(t *call) {
+	for {
+		s := c.find(func(s *stream) bool { return s.in != progressDone })
+		if s == nil {
+			return
+		}
+		ev := protocols.Event{Kind: protocols.KindReset, Stream: protocols.StreamID(s.id), Owner: s.owner,
+			Reason: protocols.ReasonClientGone}
+		c.remove(s, fateResetThere)
+		c.emit(t, ev)
+	}
+}
+
+// find returns a stream that is as asked for, or nil. Who calls a sink in between searches anew: it may encode.
+func (c *conn) find(is func(*stream) bool) *stream {
+	for _, s := range c.streams.slots {
+		if s != nil && is(s) {
+			return s
+		}
+	}
 	return nil
 }
 
@@ -355,12 +398,9 @@ func (c *conn) dropQueue() {
 func (c *conn) resetStream(t *call, s *stream, r rule) rule {
 	ev := protocols.Event{Kind: protocols.KindReset, Stream: protocols.StreamID(s.id), Owner: s.owner,
 		Reason: c.errorOf(r).Reason}
-	told := c.role == roleClient || s.traits&isHandled != 0
 	c.writeReset(t.out, s.id, ruleTable[r].code)
 	c.remove(s, fateResetHere)
-	if told {
-		c.emit(t, ev)
-	}
+	c.emit(t, ev)
 	return c.fault(r)
 }
 

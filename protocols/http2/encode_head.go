@@ -24,40 +24,44 @@ func (c *conn) encodeAnswer(s *stream, ev *protocols.Event, out protocols.Output
 	case !sendable(h):
 		return errField
 	}
-	leaveOut := neverSent | protocols.NameSetOf(protocols.NameTE)
-	set, repeated := h.Present()
-	if status < 200 && status != 101 {
-		c.writeAnswer(s.id, status, h, leaveOut|protocols.NameSetOf(protocols.NameContentLength), -1, false, out)
-		return nil
-	}
-	if status == 101 {
+	switch {
+	case status == 101:
 		// RFC 8441 section 5: a 2xx grants what 101 does in HTTP/1.
 		if s.traits&isUpgrade == 0 {
 			return errUpgrade
 		}
-		status = 200
-	} else if s.traits&isUpgrade != 0 && status < 300 {
-		status = 502 // the upgrade was not granted, and a 2xx would say that it was
-	} else if s.traits&isConnect == 0 || status >= 300 {
-		return c.encodeFinal(s, ev, status, leaveOut, set, repeated, out)
-	}
-	// RFC 9110 section 9.3.6: no Content-Length in a 2xx to CONNECT.
-	if h.Status == 101 || s.traits&isConnect != 0 {
-		c.writeAnswer(s.id, status, h, leaveOut|protocols.NameSetOf(protocols.NameContentLength), -1, ev.End, out)
-		s.out = progressBody
-		if ev.End {
-			c.endOut(s, out)
-		}
+		c.encodeTunnel(s, ev, 200, out)
 		return nil
+	case status < 200:
+		c.writeAnswer(s.id, status, h, notInAnswers|protocols.NameSetOf(protocols.NameContentLength), -1, false, out)
+		return nil
+	case status < 300 && s.traits&isConnect != 0:
+		c.encodeTunnel(s, ev, status, out)
+		return nil
+	case status < 300 && s.traits&isUpgrade != 0:
+		status = 502 // the upgrade was not granted, and a 2xx would say that it was
 	}
-	return c.encodeFinal(s, ev, status, leaveOut, set, repeated, out)
+	return c.encodeFinal(s, ev, status, out)
+}
+
+// notInAnswers are fields that no answer carries.
+var notInAnswers = neverSent | protocols.NameSetOf(protocols.NameTE)
+
+// encodeTunnel writes the head that makes a tunnel of s. RFC 9110 section 9.3.6: "A server MUST NOT send any
+// Transfer-Encoding or Content-Length header fields in a 2xx (Successful) response to CONNECT."
+func (c *conn) encodeTunnel(s *stream, ev *protocols.Event, status int, out protocols.Output) {
+	c.writeAnswer(s.id, status, ev.Header, notInAnswers|protocols.NameSetOf(protocols.NameContentLength), -1, ev.End, out)
+	s.out = progressBody
+	if ev.End {
+		c.endOut(s, out)
+	}
 }
 
 // encodeFinal writes a final head that is followed by a body, or by nothing.
-func (c *conn) encodeFinal(s *stream, ev *protocols.Event, status int, leaveOut, set, repeated protocols.NameSet,
-	out protocols.Output,
-) error {
+func (c *conn) encodeFinal(s *stream, ev *protocols.Event, status int, out protocols.Output) error {
 	h := ev.Header
+	leaveOut := notInAnswers
+	set, repeated := h.Present()
 	length, missing, err := announce(h, set, repeated)
 	if err != nil {
 		return err

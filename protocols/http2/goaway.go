@@ -96,16 +96,10 @@ func (c *conn) readGoAway(t *call, f frame, p []byte) rule {
 	return ruleOK
 }
 
-// unprocessed resets the streams above last. The sink may encode in between, so the search starts anew behind each.
+// unprocessed tells of the streams above last that nothing was done about them.
 func (c *conn) unprocessed(t *call, last uint32) {
 	for {
-		var s *stream
-		for _, x := range c.streams.slots {
-			if x != nil && x.id > last {
-				s = x
-				break
-			}
-		}
+		s := c.find(func(s *stream) bool { return s.id > last })
 		if s == nil {
 			return
 		}

@@ -58,7 +58,7 @@ func earlier(a, b time.Duration) time.Duration {
 }
 
 // Advance implements protocols.TimedCodec.
-func (c *conn) Advance(now time.Duration, sink protocols.Sink, out protocols.Output) error {
+func (c *conn) Advance(now time.Duration, _ protocols.Sink, out protocols.Output) error {
 	m := &c.timers
 	if m.settings > 0 && now >= m.settings+settingsTimeout {
 		return c.fail(ruleSettingsTimeout, out)
@@ -73,7 +73,6 @@ func (c *conn) Advance(now time.Duration, sink protocols.Sink, out protocols.Out
 		m.pinged = now + 1
 		c.writeOwnPing(out, pingAlive)
 	}
-	c.serve(&call{now, sink, out})
 	return nil
 }
 

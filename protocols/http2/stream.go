@@ -41,8 +41,6 @@ const (
 	isConnect                    // a CONNECT request without :protocol
 	isUpgrade                    // an extended CONNECT: GET with Upgrade, for the gateway
 	noBody                       // (out) the message that is encoded can't have a body: what comes is swallowed
-	isHandled                    // (server) its head was passed to the sink
-	isStalled                    // trailers or End wait behind data that was not taken
 )
 
 // stream is one exchange. Records belong to the loop and are recycled.
