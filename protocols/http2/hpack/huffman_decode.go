@@ -101,6 +101,7 @@ const decodeSlack = 16
 // decoded bytes.
 func decodeHuffman(dst, src []byte) (n int, err error) {
 	var (
+		all   = src
 		acc   uint64         // the next bits, left aligned; those behind them are zero or as the next round reads them
 		bits  uint           // how many they are; ones without end follow src
 		left  = 8 * len(src) // how many bits of src are not decoded
@@ -111,7 +112,7 @@ func decodeHuffman(dst, src []byte) (n int, err error) {
 		if len(src) >= 8 {
 			next = binary.BigEndian.Uint64(src)
 		} else {
-			next = lastBytes(src)
+			next = lastBytes(all, len(src))
 		}
 		// As many whole bytes as fit, and a part of the next one, which is read again in the next round.
 		acc |= next >> (bits & 63)
@@ -168,12 +169,16 @@ func decodeHuffman(dst, src []byte) (n int, err error) {
 	return n, ErrTooLong
 }
 
-// lastBytes are the last bytes of a string, fewer than 8, with ones behind them.
-func lastBytes(b []byte) (v uint64) {
-	for _, c := range b {
-		v = v<<8 | uint64(c)
+// lastBytes are the last n bytes of b, fewer than 8, with ones behind them.
+func lastBytes(b []byte, n int) (v uint64) {
+	if len(b) >= 8 {
+		v = binary.BigEndian.Uint64(b[len(b)-8:])
+	} else {
+		for _, c := range b {
+			v = v<<8 | uint64(c)
+		}
 	}
-	pad := 64 - 8*len(b)
+	pad := uint(64 - 8*n)
 	return v<<pad | (1<<pad - 1)
 }
 
