@@ -57,17 +57,22 @@ func cpuModel() string {
 	return "unknown CPU"
 }
 
-// save writes a report as JSON, with every sample, and as Markdown.
+// save writes a report as JSON, as Markdown, and as a page with plots.
 func (r *report) save(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
 	base := filepath.Join(dir, time.Now().UTC().Format("2006-01-02T150405"))
-	text, err := json.MarshalIndent(r, "", " ")
+	text, err := json.Marshal(r)
 	if err != nil {
 		return "", fmt.Errorf("encode the report: %w", err)
 	}
+	page, err := r.page()
+	if err != nil {
+		return "", err
+	}
 	return base, errors.Join(
+		os.WriteFile(base+".html", page, 0o644),
 		os.WriteFile(base+".json", append(text, '\n'), 0o644),
 		os.WriteFile(base+".md", []byte(r.markdown()), 0o644))
 }

@@ -37,8 +37,12 @@ func (b *bench) idle(ctx context.Context, contestants []contestant, w workload) 
 	}
 	for _, c := range contestants {
 		s, err := b.idleOnce(ctx, c, w)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err != nil {
-			return fmt.Errorf("%s with %d idle connections: %w", c.name, w.connections, err)
+			b.report.Wrong = append(b.report.Wrong, fmt.Sprintf("%s with %d idle connections: %v", c.name, w.connections, err))
+			continue
 		}
 		b.report.Idle = append(b.report.Idle, s)
 		b.step("%s %s: %.2f KiB per connection, %d of %d alive", w.name, c.name, s.perConnection(), s.Alive, s.Connections)

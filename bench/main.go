@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "\nsaved as %s.json and .md\n", base)
+		fmt.Fprintf(stdout, "\nsaved as %s.json, .md and .html\n", base)
 	}
 	if len(b.report.Wrong) > 0 {
 		return errors.New("some answers were wrong (see above): these numbers prove nothing")

@@ -35,7 +35,7 @@ Compares sluice with other proxies. A full run takes about 40 minutes of an othe
   --peer NAMES       only these, separated by commas: %s
   --rounds N         interleaved rounds per workload (9; quick: 3)
   --seconds S        length of one measurement (2; quick: 0.5)
-  --save             write results/<date>.json and .md below bench/
+  --save             write results/<date>.json, .md and .html (with plots) below bench/
   --out DIR          write them there instead (implies --save)
   --profile FILE     save sluice's CPU profile under the tiny workload; read it with go tool pprof
   --sluice FILE      measure this binary instead of building ./cmd/sluice

@@ -21,7 +21,7 @@ type report struct {
 	Idle        []idleSample   `json:"idle,omitempty"`
 	Syscalls    []syscallCount `json:"syscalls,omitempty"`
 	Verdicts    []verdict      `json:"targets"`
-	Samples     []sample       `json:"samples"`
+	Samples     []sample       `json:"-"` // the summaries hold what is worth keeping of them
 }
 
 type peerInfo struct {
@@ -153,6 +153,9 @@ func (r *report) workloadTable(w workload) table {
 	if w.bulk {
 		t.header = append(t.header, "MiB/CPU-s")
 	}
+	if w.own {
+		t.header = append(t.header, "offered/s")
+	}
 	t.header = append(t.header, "req/s")
 	if w.link.down == http2 { // h2load tells no quantiles
 		t.header = append(t.header, "mean us")
@@ -178,6 +181,9 @@ func (r *report) workloadTable(w workload) table {
 		}
 		if w.bulk {
 			row = append(row, fmt.Sprintf("%.0f", float64(w.moved())/s.CPU.Median/(1<<20)*1e6))
+		}
+		if w.own {
+			row = append(row, fmt.Sprintf("%.0f", s.Offered.Median))
 		}
 		row = append(row, fmt.Sprintf("%.0f", s.PerSec.Median))
 		if w.link.down == http2 {

@@ -191,6 +191,7 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 		path = fmt.Sprintf("/r/%06d", d.routes-1)
 	}
 	if err := answers(ctx, p, listen, d.link.down, path); err != nil {
+		b.launch.stop(p)
 		return nil, err
 	}
 	family, err := familyOf(p.pid)
@@ -288,8 +289,13 @@ func (b *bench) deployed(ctx context.Context, contestants []contestant, d deploy
 	}()
 	for _, c := range contestants {
 		p, err := b.startProxy(ctx, c, d)
-		if err != nil {
-			return err
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil { // an hour of measurements is not lost for one peer
+			b.report.Skipped = append(b.report.Skipped, fmt.Sprintf("%s under %s: %v", c.name, namesOf(ws, workloadName), err))
+			b.shop.progress("%v", err)
+			continue
 		}
 		proxies = append(proxies, p)
 	}
@@ -318,11 +324,18 @@ func (b *bench) workload(ctx context.Context, proxies []*proxy, w workload) erro
 				return err
 			}
 			s, err := b.measure(ctx, p, w, round, rates[p.name])
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			if err != nil {
-				return err
+				b.report.Wrong = append(b.report.Wrong, err.Error())
+				b.shop.progress("%v", err)
 			}
 			if err := finishProfile(); err != nil {
 				return err
+			}
+			if s.Load.Requests == 0 {
+				continue
 			}
 			b.report.Samples = append(b.report.Samples, s)
 			b.step("%s round %d/%d %s: %.1f us/request, %.0f requests/s, mean latency %s", w.name, round+1, b.options.rounds, p.name,

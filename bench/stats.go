@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"slices"
 )
@@ -13,6 +14,11 @@ type spread struct {
 	N      int     `json:"n"`
 }
 
+// MarshalJSON keeps the digits that mean something: four.
+func (s spread) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, `{"median":%.4g,"min":%.4g,"max":%.4g,"n":%d}`, s.Median, s.Min, s.Max, s.N), nil
+}
+
 // spreadOf summarises values; those that are not finite (a ratio to nothing) are left out.
 func spreadOf(values []float64) spread {
 	finite := make([]float64, 0, len(values))
@@ -22,7 +28,7 @@ func spreadOf(values []float64) spread {
 		}
 	}
 	if len(finite) == 0 {
-		return spread{Median: math.NaN(), Min: math.NaN(), Max: math.NaN()}
+		return spread{Median: math.NaN(), Min: math.NaN(), Max: math.NaN()} // has no JSON: nobody keeps it
 	}
 	slices.Sort(finite)
 	return spread{Median: median(finite), Min: finite[0], Max: finite[len(finite)-1], N: len(finite)}

@@ -22,10 +22,20 @@ type summary struct {
 	Busy           float64           `json:"proxy_cpu_busy"`   // median
 	Foreign        float64           `json:"proxy_cpu_others"` // median
 	Resident       float64           `json:"resident_mib"`
-	CPURatios      map[string]spread `json:"cpu_ratios"`     // to each other peer, per round
-	P99Ratios      map[string]spread `json:"p99_ratios"`     // likewise
-	PerSecRatios   map[string]spread `json:"per_sec_ratios"` // likewise
+	CPURatios      map[string]spread `json:"cpu_ratios"` // to each other peer, per round
+	P99Ratios      map[string]spread `json:"p99_ratios"` // likewise
 	LatenessMedian float64           `json:"lateness_p50_us"`
+	Offered        spread            `json:"offered_rate"`           // open loop
+	Distribution   []point           `json:"distribution,omitempty"` // open loop: of the latencies of all rounds
+	Rounds         []round           `json:"rounds"`
+}
+
+// A round is what is kept of one sample.
+type round struct {
+	CPU     float64 `json:"cpu_us"`
+	PerSec  float64 `json:"requests_per_second"`
+	P99     float64 `json:"p99_us,omitempty"`
+	Foreign float64 `json:"proxy_cpu_others"`
 }
 
 // perRound picks one number from every sample of a peer under a workload.
@@ -66,20 +76,25 @@ func summarise(samples []sample, workload, peer string) (summary, bool) {
 	s.Busy = of(func(s sample) float64 { return s.Busy }).Median
 	s.Foreign = of(func(s sample) float64 { return s.Foreign }).Median
 	s.Resident = of(func(s sample) float64 { return float64(s.Memory.Resident) / (1 << 20) }).Max
+	s.Offered = of(func(s sample) float64 { return s.Rate })
+	if s.Offered.Median > 0 {
+		s.Distribution = distributionOf(samples, workload, peer)
+	}
 	var requests, user, system float64
 	for _, one := range samples {
 		if one.Workload == workload && one.Peer == peer {
 			n := float64(one.Load.Requests)
 			requests, user, system = requests+n, user+one.User*n, system+one.System*n
+			s.Rounds = append(s.Rounds, round{CPU: rounded(one.CPU), PerSec: rounded(one.PerSec), P99: rounded(p99Of(one)), Foreign: rounded(one.Foreign)})
 		}
 	}
 	s.User, s.System = user/max(1, requests), system/max(1, requests)
-	s.CPURatios, s.P99Ratios, s.PerSecRatios = map[string]spread{}, map[string]spread{}, map[string]spread{}
+	s.CPURatios, s.P99Ratios = map[string]spread{}, map[string]spread{}
 	for _, base := range peersIn(samples, workload) {
-		for _, ratio := range []struct {
+		for _, ratio := range [...]struct {
 			to   map[string]spread
 			pick func(sample) float64
-		}{{s.CPURatios, cpuOf}, {s.P99Ratios, p99Of}, {s.PerSecRatios, perSecOf}} {
+		}{{s.CPURatios, cpuOf}, {s.P99Ratios, p99Of}} {
 			pairs := ratios(perRound(samples, workload, peer, ratio.pick), perRound(samples, workload, base, ratio.pick))
 			if to := spreadOf(pairs); to.N > 0 && peer != base {
 				ratio.to[base] = to
@@ -105,5 +120,8 @@ func perSecOf(s sample) float64 { return s.PerSec }
 func p99Of(s sample) float64    { return microseconds(s.Load.Latency.P99) }
 
 func microseconds(ns uint64) float64 { return float64(ns) / float64(time.Microsecond) }
+
+// rounded keeps three digits behind the point: what a file is to hold.
+func rounded(v float64) float64 { return math.Round(v*1000) / 1000 }
 
 func known(v float64) bool { return !math.IsNaN(v) }

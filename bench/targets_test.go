@@ -10,11 +10,15 @@ import (
 func measured() *report {
 	r := &report{Rounds: 3, Seconds: 2, Peers: []peerInfo{{Name: floor}, {Name: subject}, {Name: rival}, {Name: "haproxy"}, {Name: "nghttpx"}}}
 	for round, drift := range []float64{1, 1.5, 0.8} {
-		for _, w := range []string{tiny, "16k", "post4k", "open"} {
+		for _, w := range []string{tiny, "16k", "post4k", "open", "load25", "load50"} {
 			for peer, cpu := range map[string]float64{floor: 8.5, subject: 9, rival: 12} {
 				s := sample{Peer: peer, Workload: w, Round: round, CPU: cpu * drift, User: 1.5, System: cpu*drift - 1.5, PerSec: 1e5 / drift}
 				s.Load.Requests = 1000
 				s.Load.Latency.P99 = uint64(cpu * drift * 1e4)
+				if w == "open" || w == "load25" || w == "load50" {
+					s.Rate = 1e4
+					s.Load.Histogram = [][2]uint64{{1e5, 900}, {s.Load.Latency.P99, 100}}
+				}
 				r.Samples = append(r.Samples, s)
 			}
 		}

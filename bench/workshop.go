@@ -16,7 +16,7 @@ import (
 
 // sources are the C programs and the peers' configurations: the harness runs from any directory.
 //
-//go:embed common/*.h forwarder/*.c backend/*.c http2backend/*.c http2backend/*.h load/*.c load/*.h peers/*.tmpl
+//go:embed common/*.h forwarder/*.c backend/*.c http2backend/*.c http2backend/*.h load/*.c load/*.h peers/*.tmpl page.html.tmpl
 var sources embed.FS
 
 // A workshop is where a run keeps what it makes: a temporary directory with programs, configurations and logs.
