@@ -12,6 +12,7 @@ import (
 
 	"sluice/gateway/admin"
 	"sluice/gateway/config"
+	"sluice/gateway/filter"
 	"sluice/gateway/telemetry/accesslog"
 	"sluice/gateway/telemetry/logging"
 	"sluice/gateway/telemetry/metrics"
@@ -134,8 +135,18 @@ func (g *Gateway) build(loops []loop.Loop) error {
 func (g *Gateway) newListener(cfg *config.Listener, tables map[string]*table) (*listener, error) {
 	l := &listener{cfg: cfg, counters: g.counters.Listener(cfg.Name)}
 	settings := g.settings(cfg, tables)
+	var chain func() *filter.Chain
+	if cfg.HTTP != nil {
+		var err error
+		if chain, err = compileFilters(cfg.HTTP.Filters); err != nil {
+			return nil, err
+		}
+	}
 	for i, w := range g.workers {
 		local := &localListener{w: w, counters: l.counters, listenerSettings: settings, env: protocols.NewEnv(settings.limits)}
+		if chain != nil {
+			local.chain = chain()
+		}
 		for _, a := range cfg.AccessLogs {
 			format, warnings := accesslog.Compile(a.Format)
 			if i == 0 {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sluice/gateway/config"
+	"sluice/gateway/filter"
 	"sluice/gateway/telemetry/accesslog"
 	"sluice/gateway/telemetry/metrics"
 	"sluice/loop"
@@ -27,7 +28,8 @@ type localListener struct {
 	w        *worker
 	counters *metrics.Listener
 	listenerSettings
-	env *protocols.Env
+	env   *protocols.Env
+	chain *filter.Chain // nil without filters
 	// logs are the access logs, each with the loop's buffer.
 	logs []localLog
 }

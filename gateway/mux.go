@@ -27,6 +27,7 @@ type mux struct {
 	moved    time.Duration // bytes last came, or left, or the last exchange ended
 	buffered int           // the output that waited when the timer last looked
 	unread   int           // bytes that Decode has left with the loop
+	ageEnd   time.Duration // when the client is asked to take another connection; never, if nobody says so
 	phase    muxPhase
 	eof      bool // the client has closed its sending direction
 }
@@ -35,6 +36,11 @@ func newMux(base session) *mux {
 	m := &mux{session: base, moved: base.w.loop.Now()}
 	m.codec = m.session.codec.(protocols.Multiplexer)
 	m.begin(m)
+	m.ageEnd = never
+	if age := m.l.maxAge; age > 0 {
+		// A tenth more or less, so that what connected together does not come back together.
+		m.ageEnd = m.moved + age*9/10 + time.Duration(m.w.rng.Uint64()%uint64(age/5+1))
+	}
 	m.rearm()
 	return m
 }
@@ -58,11 +64,19 @@ func (m *mux) Received(c loop.Conn, b []byte) int {
 	if m.settle() {
 		return len(b)
 	}
-	if m.codec.Status().Yielded {
-		c.Resume()
-	}
+	m.obey()
 	m.armBy(m.codecDeadline())
 	return n
+}
+
+// obey reads, or does not, as the codec wants it.
+func (m *mux) obey() {
+	switch s := m.codec.Status(); {
+	case s.Yielded:
+		m.conn.Resume()
+	case s.Stalled:
+		m.conn.Pause()
+	}
 }
 
 // Event implements protocols.Sink.
@@ -212,6 +226,7 @@ func (m *mux) resumeInput(st *stream, held int) {
 	}
 	m.w.credit = protocols.Event{Kind: protocols.KindCredit, Stream: st.id, N: held}
 	_, _ = m.codec.Encode(m.w.loop.Now(), &m.w.credit, m.conn)
+	m.obey()
 }
 
 // wake implements carrier: nothing was left unread for the sake of a stream.

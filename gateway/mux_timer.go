@@ -18,6 +18,9 @@ func (m *mux) codecDeadline() time.Duration {
 // deadline is when something must have happened on the connection or on one of its streams.
 func (m *mux) deadline() time.Duration {
 	d := m.codecDeadline()
+	if m.phase == muxOpen {
+		d = min(d, m.ageEnd)
+	}
 	if m.first == nil {
 		return min(d, m.idleDeadline())
 	}
@@ -71,6 +74,9 @@ func (m *mux) Expired(_ *loop.Timer, now time.Duration) {
 	}
 	if m.settle() {
 		return
+	}
+	if m.ageEnd <= now {
+		m.drain(now)
 	}
 	for st := m.first; st != nil; {
 		next := st.nextInSession

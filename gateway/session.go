@@ -83,6 +83,9 @@ func (s *session) over() {
 	s.w.loop.Disarm(&s.timer)
 	s.w.sessions.remove(s)
 	s.countBytes()
+	if c, ok := s.codec.(protocols.Closer); ok {
+		c.Closed()
+	}
 	s.w.shard.AddGauge(s.l.counters.Active, -1)
 	s.w.shard.Inc(s.l.counters.ConnectionsClosed)
 	if s.w.draining != drainOff {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"time"
 
+	"sluice/gateway/filter"
 	"sluice/gateway/telemetry/metrics"
 	"sluice/loop"
 	"sluice/protocols"
@@ -32,7 +33,7 @@ type flow struct {
 
 // settled takes the bytes that were passed on since, and that are to be returned to the sender.
 func (f *flow) settled() int {
-	n := f.owed - f.hold.waiting()
+	n := max(f.owed-f.hold.waiting(), 0) // filters may have made more of what came
 	f.owed -= n
 	return n
 }
@@ -60,6 +61,8 @@ type stream struct {
 	req      protocols.Header
 	resp     protocols.Header
 	replay   []byte // the request body sent so far, while a retry may need it
+	stages   []filter.Stage
+	piece    protocols.Event // what filters have made of one
 	// nextInSession and prevInSession are the other streams of a multiplexed connection.
 	nextInSession, prevInSession *stream
 	toClient                     protocols.Event
@@ -146,6 +149,7 @@ func (st *stream) start(ev *protocols.Event) {
 	st.id = ev.Stream
 	st.started, st.moved = now, now
 	st.request.state = directionOpen
+	st.beginFilters()
 	if st.grpc = isGRPC(&st.req); st.grpc {
 		st.req.Timeout = grpcTimeout(st.req.Get(protocols.NameGRPCTimeout))
 	}
@@ -169,6 +173,7 @@ func (st *stream) finish() {
 	st.releaseUpstream()
 	st.dropRetry()
 	st.account()
+	st.endFilters()
 	carrier.ended(st)
 	st.w.freeStream(st)
 }

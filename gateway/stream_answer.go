@@ -34,7 +34,13 @@ func (st *stream) Event(ev *protocols.Event) protocols.Verdict {
 			st.answered = now
 		}
 		st.sent += int64(len(ev.Data))
-		return st.sendAnswer(ev)
+		n := len(ev.Data)
+		if len(st.stages) > 0 {
+			if ev = st.filterAnswer(ev); ev == nil {
+				return protocols.More
+			}
+		}
+		return st.sendAnswer(ev, n)
 	case protocols.KindReset, protocols.KindCredit, protocols.KindGoAway:
 	}
 	return protocols.More
@@ -55,6 +61,7 @@ func (st *stream) interim(ev *protocols.Event) protocols.Verdict {
 
 // sendAnswerHead encodes st.resp for the client.
 func (st *stream) sendAnswerHead(end bool) protocols.Verdict {
+	st.filterHead(end)
 	st.toClient = protocols.Event{Kind: protocols.KindHead, End: end, Stream: st.id, Header: &st.resp}
 	if _, err := st.s.codec.Encode(st.w.loop.Now(), &st.toClient, st.s.conn); err != nil {
 		return st.unspeakable(err)
@@ -77,8 +84,9 @@ func (st *stream) unspeakable(err error) protocols.Verdict {
 	return protocols.Pause
 }
 
-// sendAnswer passes ev, Data or a Trailer, on as far as the client takes it, and holds the rest.
-func (st *stream) sendAnswer(ev *protocols.Event) protocols.Verdict {
+// sendAnswer passes ev, Data or a Trailer, for which the upstream has spent came bytes, on as far as the client takes it, and
+// holds the rest.
+func (st *stream) sendAnswer(ev *protocols.Event, came int) protocols.Verdict {
 	f := &st.answer
 	n := 0
 	if f.hold.empty() {
@@ -94,7 +102,7 @@ func (st *stream) sendAnswer(ev *protocols.Event) protocols.Verdict {
 				st.answerSent()
 				return protocols.More
 			}
-			return st.afterAnswer(len(ev.Data))
+			return st.afterAnswer(came)
 		}
 	}
 	if !f.hold.add(st.w, ev, n) {
@@ -108,7 +116,7 @@ func (st *stream) sendAnswer(ev *protocols.Event) protocols.Verdict {
 		st.carrier.watch(st)
 		return protocols.Pause
 	}
-	return st.pauseAnswer(len(ev.Data))
+	return st.pauseAnswer(came)
 }
 
 // afterAnswer pauses the upstream behind n bytes that were all taken, when the client does not keep up.

@@ -32,13 +32,18 @@ func (st *stream) endTry(r protocols.Reason, status int) {
 	e := st.endpoint.Data.(*metrics.Endpoint)
 	took := st.w.loop.Now() - st.tryStarted
 	received, sent := st.lease.Conn().Transferred()
+	received, sent = received-st.tryReceived, sent-st.trySent
+	if st.lease.Multiplexed() {
+		// The connection's bytes are those of many: these are the exchange's own, before compression and without frames.
+		received, sent = uint64(st.sent)+uint64(st.resp.RawLen()), uint64(st.forwarded)+uint64(st.req.RawLen())
+	}
 	for _, u := range [...]*metrics.Upstream{&e.Upstream, &st.cluster.Upstream} {
 		shard.AddGauge(u.RequestsActive, -1)
 		shard.Observe(u.Duration, took)
 		shard.Inc(u.Failed[r])
 		shard.Inc(u.Responses.Of(status))
-		shard.Add(u.Received, int64(received-st.tryReceived))
-		shard.Add(u.Sent, int64(sent-st.trySent))
+		shard.Add(u.Received, int64(received))
+		shard.Add(u.Sent, int64(sent))
 	}
 }
 

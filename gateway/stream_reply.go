@@ -44,6 +44,10 @@ func (st *stream) answerLocally(body []byte) {
 	st.answered = now
 	empty := len(body) == 0 || h.Status == http.StatusNoContent || h.Status == http.StatusNotModified ||
 		st.req.Method == protocols.MethodHead
+	st.filterHead(empty)
+	if !empty && len(st.stages) > 0 {
+		body = st.s.l.chain.AnswerData(st.stages, body, true)
+	}
 	st.toClient = protocols.Event{Kind: protocols.KindHead, End: empty, Stream: st.id, Header: h}
 	_, err := st.s.codec.Encode(now, &st.toClient, st.s.conn)
 	if err == nil && !empty {

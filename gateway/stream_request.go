@@ -53,11 +53,17 @@ func (st *stream) requestEvent(ev *protocols.Event) protocols.Verdict {
 	if st.state == upstreamNone {
 		return protocols.More // the answer is under way already, or the upstream is lost: the body has no reader
 	}
-	return st.sendRequest(ev)
+	n := len(ev.Data)
+	if len(st.stages) > 0 {
+		if ev = st.filterRequest(ev); ev == nil {
+			return protocols.More
+		}
+	}
+	return st.sendRequest(ev, n)
 }
 
-// sendRequest passes ev on as far as the upstream takes it, and holds the rest.
-func (st *stream) sendRequest(ev *protocols.Event) protocols.Verdict {
+// sendRequest passes ev, for which the client has spent came bytes, on as far as the upstream takes it, and holds the rest.
+func (st *stream) sendRequest(ev *protocols.Event, came int) protocols.Verdict {
 	n := 0
 	if st.state == upstreamLeased && st.replayed == len(st.replay) && st.request.hold.empty() {
 		st.toServer = protocols.Event{Kind: ev.Kind, End: ev.End, Header: ev.Header, Data: ev.Data}
@@ -82,7 +88,7 @@ func (st *stream) sendRequest(ev *protocols.Event) protocols.Verdict {
 		st.fail(protocols.ReasonOverflow)
 		return protocols.More
 	}
-	st.request.owed += len(ev.Data)
+	st.request.owed += came
 	if st.state == upstreamLeased {
 		st.buffered = st.lease.Buffered()
 	}

@@ -72,7 +72,7 @@ func (w *worker) freeStream(st *stream) {
 	if st.replay = st.replay[:0]; cap(st.replay) > maxKeptHead {
 		st.replay = nil
 	}
-	st.toClient, st.toServer = protocols.Event{}, protocols.Event{}
+	st.toClient, st.toServer, st.piece = protocols.Event{}, protocols.Event{}, protocols.Event{}
 	recycle(&st.req)
 	recycle(&st.resp)
 	st.next = w.streams

@@ -1,0 +1,117 @@
+package gateway
+
+import (
+	"fmt"
+
+	"sluice/gateway/config"
+	"sluice/gateway/filter"
+	"sluice/gateway/filter/grpcweb"
+	"sluice/protocols"
+)
+
+// filterKinds is the list of the filters that there are. It is the only place of the gateway that names them.
+func filterKinds() []filter.Kind { return []filter.Kind{grpcweb.Kind()} }
+
+// compileFilters returns what makes the chain of a listener for one loop; nil for a listener without filters.
+func compileFilters(list []config.Filter) (func() *filter.Chain, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	var makers []func() filter.Filter
+	for _, f := range list {
+		var found bool
+		for _, kind := range filterKinds() {
+			if kind.Name != f.Type {
+				continue
+			}
+			found = true
+			make, err := kind.Compile(f.Options)
+			if err != nil {
+				return nil, fmt.Errorf("%s: filter %s: %w", f.Origin, f.Type, err)
+			}
+			makers = append(makers, make)
+		}
+		if !found {
+			return nil, fmt.Errorf("%s: there is no filter %q", f.Origin, f.Type)
+		}
+	}
+	return func() *filter.Chain {
+		filters := make([]filter.Filter, 0, len(makers))
+		for _, m := range makers {
+			filters = append(filters, m())
+		}
+		return filter.NewChain(filters...)
+	}, nil
+}
+
+// beginFilters shows the request to the listener's filters.
+func (st *stream) beginFilters() {
+	if c := st.s.l.chain; c != nil && !st.wantsTunnel() {
+		st.stages = c.Begin(st.stages, &st.req)
+	}
+}
+
+// filterRequest makes of ev, a piece of the request, what goes on; what filters send in front of trailers it sends itself.
+// It returns nil when nothing is left to be sent.
+func (st *stream) filterRequest(ev *protocols.Event) *protocols.Event {
+	data, err := st.s.l.chain.RequestData(st.stages, ev.Data, ev.End)
+	if err != nil {
+		st.detail = err.Detail
+		st.fail(err.Reason)
+		return nil
+	}
+	if ev.Kind == protocols.KindTrailer {
+		if len(data) > 0 {
+			st.piece = protocols.Event{Kind: protocols.KindData, Data: data}
+			st.sendRequest(&st.piece, 0)
+		}
+		if st.state == upstreamNone {
+			return nil
+		}
+		return ev
+	}
+	return st.changed(ev, data)
+}
+
+// changed is ev with other data, or nil when that is nothing.
+func (st *stream) changed(ev *protocols.Event, data []byte) *protocols.Event {
+	if len(data) == 0 && !ev.End {
+		return nil
+	}
+	st.piece = protocols.Event{Kind: protocols.KindData, End: ev.End, Data: data}
+	return &st.piece
+}
+
+// filterHead makes of the head of the answer what goes on.
+func (st *stream) filterHead(end bool) {
+	if len(st.stages) > 0 {
+		st.s.l.chain.Answer(st.stages, &st.resp, end)
+	}
+}
+
+// filterAnswer is to the answer what filterRequest is to the request.
+func (st *stream) filterAnswer(ev *protocols.Event) *protocols.Event {
+	chain := st.s.l.chain
+	if ev.Kind != protocols.KindTrailer {
+		return st.changed(ev, chain.AnswerData(st.stages, ev.Data, ev.End))
+	}
+	data, replaced := chain.AnswerTrailer(st.stages, ev.Header)
+	if replaced {
+		return st.changed(ev, data)
+	}
+	if len(data) > 0 {
+		st.piece = protocols.Event{Kind: protocols.KindData, Data: data}
+		st.sendAnswer(&st.piece, 0)
+	}
+	if st.answer.state == directionEnded {
+		return nil
+	}
+	return ev
+}
+
+// endFilters ends the filters' part in the exchange.
+func (st *stream) endFilters() {
+	if len(st.stages) > 0 {
+		st.stages = st.s.l.chain.End(st.stages)
+	}
+}
