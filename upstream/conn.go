@@ -72,6 +72,7 @@ func (c *conn) resume(*Lease, int) { c.c.Resume() }
 
 func (c *conn) becomeIdle() {
 	c.state = connIdle
+	c.lease.reused = true // from here on, the other side may close it at any time
 	c.host.idle = append(c.host.idle, c)
 	idle := c.idleFor
 	if k, ok := c.codec.(interface{ KeepAliveTimeout() time.Duration }); ok {

@@ -23,8 +23,8 @@ type Exchange interface {
 // A Loss is how a connection ended under an exchange, and what that means for trying again.
 type Loss struct {
 	Reason protocols.Reason
-	// Reused: the connection had served another exchange before, so the other side may have closed it while it was
-	// idle, without having seen the request.
+	// Reused: the connection had served another exchange, or lain idle, before; so the other side may have closed it
+	// meanwhile, without having seen the request.
 	Reused bool
 	// Answered: bytes of an answer had arrived.
 	Answered bool
@@ -103,7 +103,7 @@ func (l *Lease) CloseWrite() {
 // Endpoint is where the connection goes.
 func (l *Lease) Endpoint() *Endpoint { return l.on.host.endpoint }
 
-// Reused reports whether the connection had served another exchange when this one got it.
+// Reused reports whether the connection had served another exchange, or lain idle, when this one got it.
 func (l *Lease) Reused() bool { return l.reused }
 
 // Conn is the connection below, for its addresses and ID.

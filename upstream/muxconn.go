@@ -46,7 +46,8 @@ type muxConn struct {
 	most        int                   // streams that the configuration allows
 	idleFor     time.Duration         // < 0: for ever
 	idleEnd     time.Duration         // when it has been idle for long enough; never while it is busy
-	wantedAt    time.Duration         // when its place was first seen to be wanted; 0: it is not
+	openedAt    time.Duration
+	wantedAt    time.Duration // when its place was first seen to be wanted; 0: it is not
 	state       muxState
 	heard       bool // the endpoint has said something
 	used        bool // has carried a stream; until then lane.dialling counts it
@@ -88,7 +89,7 @@ func (m *muxConn) room() int {
 // lend gives x a stream, which opens with the Head that it encodes.
 func (m *muxConn) lend(x Exchange) *Lease {
 	l := m.host.local.newLease()
-	*l = Lease{on: &m.link, carrier: m, exchange: x, reused: m.served, prev: m.last}
+	*l = Lease{on: &m.link, carrier: m, exchange: x, reused: m.served || m.now() > m.openedAt, prev: m.last}
 	if l.prev != nil {
 		l.prev.next = l
 	} else {

@@ -10,6 +10,7 @@ import (
 // Opened implements loop.Handler.
 func (m *muxConn) Opened(c loop.Conn) {
 	m.opened(c)
+	m.openedAt = m.now()
 	m.state = muxFull // place sees that it is not
 	m.armBy(m.ageEnd)
 	m.settle()

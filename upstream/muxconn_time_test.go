@@ -129,6 +129,26 @@ func TestAgeOfExclusiveConnections(t *testing.T) {
 	r.checkIdle()
 }
 
+// TestReusedWithoutUse: a connection that was made for a request which has gone may be stale, too.
+func TestReusedWithoutUse(t *testing.T) {
+	for _, p := range []*protocols.Protocol{nil, http1.Protocol()} {
+		r := newRig(t, rigConfig())
+		c := &call{proto: p}
+		c.prepare(r)
+		r.l.Do(func() {
+			c.acquire()
+			c.wait.Cancel()
+			c.wait = nil
+		})
+		r.wantServers(1)
+		r.l.Advance(time.Second)
+		late := r.start(&call{proto: p})
+		if r.wantServers(1); !late.lease.Reused() {
+			t.Errorf("%s: a connection that lay idle counts as a new one", late.proto.Name)
+		}
+	}
+}
+
 // TestPings lets the codec's own timer run.
 func TestPings(t *testing.T) {
 	r := newRig(t, rigConfig())
