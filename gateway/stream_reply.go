@@ -34,7 +34,8 @@ func (st *stream) reply(status int) {
 // answerLocally sends st.resp and body, which is not kept, and ends the exchange.
 func (st *stream) answerLocally(body []byte) {
 	now := st.w.loop.Now()
-	if left := st.req.ContentLength - st.received; st.request.state != directionEnded && left > int64(st.s.l.env.Limits.DiscardBytes) {
+	left := st.req.ContentLength - st.received
+	if st.request.state != directionEnded && left > int64(st.s.l.env.Limits.DiscardBytes) && !st.s.protocol.Multiplexed {
 		st.s.announceEnd(now) // the codec closes rather than read so much only to drop it
 	}
 	h := &st.resp
@@ -53,7 +54,12 @@ func (st *stream) answerLocally(body []byte) {
 	if err == nil && !empty {
 		st.sent = int64(len(body))
 		st.toClient = protocols.Event{Kind: protocols.KindData, End: true, Stream: st.id, Data: body}
-		_, err = st.s.codec.Encode(now, &st.toClient, st.s.conn)
+		var n int
+		n, err = st.s.codec.Encode(now, &st.toClient, st.s.conn)
+		if err == nil && n < len(body) {
+			st.holdReply(n)
+			return
+		}
 	}
 	if err != nil {
 		st.w.log.Error("a local reply could not be encoded", "listener", st.s.l.cfg.Name, "error", err)
@@ -62,6 +68,17 @@ func (st *stream) answerLocally(body []byte) {
 	}
 	st.answer.state = directionEnded
 	st.finish()
+}
+
+// holdReply keeps what the client's window has not taken of a local reply, the Data event that was sent last: the exchange
+// ends when the rest has left.
+func (st *stream) holdReply(taken int) {
+	if !st.answer.hold.add(st.w, &st.toClient, taken) {
+		st.cut(protocols.ReasonOverflow)
+		return
+	}
+	st.answer.state = directionFull
+	st.carrier.watch(st)
 }
 
 // refuse answers what could not be decoded as a request.

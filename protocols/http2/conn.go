@@ -152,7 +152,8 @@ func (c *conn) readPreface(t *call, b []byte) (int, rule) {
 	}
 }
 
-// looksLikeHTTP1 recognises a method, and a space in front of a target.
+// looksLikeHTTP1 recognises a method, and a space in front of what begins a target (RFC 9112 section 3.2): a path, a URL, the
+// asterisk, and for CONNECT any host.
 func looksLikeHTTP1(b []byte) protocols.Match {
 	const longest = 16
 	for i, x := range b {
@@ -161,7 +162,8 @@ func looksLikeHTTP1(b []byte) protocols.Match {
 			if i+1 == len(b) {
 				return protocols.MatchMaybe
 			}
-			if b[i+1] == '/' || byteClass[b[i+1]]&classHost != 0 {
+			switch next := b[i+1]; {
+			case next == '/', next == '*', next == 'h', string(b[:i]) == "CONNECT" && byteClass[next]&classHost != 0:
 				return protocols.MatchYes
 			}
 			return protocols.MatchNo
