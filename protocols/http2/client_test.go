@@ -27,6 +27,18 @@ func TestClientSaysHello(t *testing.T) {
 	}
 }
 
+// TestClientWithAHastyServer: the server's SETTINGS may be there before the first request is.
+func TestClientWithAHastyServer(t *testing.T) {
+	e := newEnd(roleClient, protocols.Limits{})
+	e.recv(new(script).settings(3, 2))
+	e.expect(t, "settings", nil, []string{"SETTINGS 2=0 4=16384 6=65536", "WINDOW_UPDATE 0 8323073", "SETTINGS ack"}, 0)
+	ev := protocols.Event{Kind: protocols.KindHead, Header: requestHeader("GET", "/"), End: true}
+	if _, err := e.codec.Encode(0, &ev, &e.out); err != nil || ev.Stream != 1 {
+		t.Fatalf("stream %d, %v", ev.Stream, err)
+	}
+	e.expect(t, "request", nil, []string{"HEADERS 1 :method=GET :scheme=http :authority=a.example :path=/ END"}, 0)
+}
+
 func TestAnswers(t *testing.T) {
 	head := requestHeader("HEAD", "/")
 	for name, c := range map[string]struct {

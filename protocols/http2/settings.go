@@ -111,6 +111,7 @@ func (c *conn) readSettings(t *call, f frame, p []byte) rule {
 		}
 	}
 	c.flags |= gotSettings
+	c.begin(t.now, t.out) // RFC 9113 section 3.4: a client's preface is the first thing that it sends
 	c.control(t.out)
 	t.out.Commit(appendFrame(t.out.Reserve(headerLen), 0, frameSettings, flagAck, 0))
 	c.serve(t)
