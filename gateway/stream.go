@@ -80,6 +80,8 @@ type exchange struct {
 	request flow
 	answer  flow
 	tunnel  bool // bytes pass unframed in both directions
+	// headWaits: the head of the answer waits for its turn on the client's connection; headEnd: it is all of the answer.
+	headWaits, headEnd bool
 	// headOnly: the timeout ends with the head of the answer.
 	headOnly bool
 	grpc     bool   // failures are told as grpc-status
@@ -248,6 +250,11 @@ func (st *stream) fail(r protocols.Reason) {
 	}
 	st.reason = r
 	st.dropUpstream(r)
+	if st.req.OneWay {
+		st.status = r.Status()
+		st.abandon() // nobody waits for an answer
+		return
+	}
 	st.reply(r.Status())
 }
 

@@ -62,19 +62,39 @@ func (st *stream) interim(ev *protocols.Event) protocols.Verdict {
 // sendAnswerHead encodes st.resp for the client.
 func (st *stream) sendAnswerHead(end bool) protocols.Verdict {
 	st.filterHead(end)
-	st.toClient = protocols.Event{Kind: protocols.KindHead, End: end, Stream: st.id, Header: &st.resp}
-	if _, err := st.s.codec.Encode(st.w.loop.Now(), &st.toClient, st.s.conn); err != nil {
+	if err := st.encodeHead(end); err != nil {
 		return st.unspeakable(err)
 	}
-	st.answer.state = directionOpen
-	if st.wantsTunnel() && grantsTunnel(&st.req, &st.resp) {
+	if !st.headWaits && st.wantsTunnel() && grantsTunnel(&st.req, &st.resp) {
 		st.becomeTunnel()
 	}
-	if end {
+	switch {
+	case end && st.headWaits:
+		st.releaseUpstream()
+		st.carrier.watch(st)
+		return protocols.Pause
+	case end:
 		st.answerSent()
 		return protocols.More
+	case st.headWaits:
+		return st.pauseAnswer(0)
 	}
 	return st.afterAnswer(0)
+}
+
+// encodeHead encodes st.resp, or lets it wait for its turn: then flushAnswer does it.
+func (st *stream) encodeHead(end bool) error {
+	st.toClient = protocols.Event{Kind: protocols.KindHead, End: end, Stream: st.id, Header: &st.resp, Reason: st.reason}
+	_, err := st.s.codec.Encode(st.w.loop.Now(), &st.toClient, st.s.conn)
+	st.headWaits, st.headEnd = err == protocols.ErrWait, end //nolint:errorlint // returned as it is
+	switch {
+	case st.headWaits:
+		st.answer.state = directionFull
+		return nil
+	case err == nil && st.answer.state == directionWaiting:
+		st.answer.state = directionOpen
+	}
+	return err
 }
 
 // unspeakable ends an exchange whose answer can't be said to the client: the upstream should not have said it.
@@ -89,7 +109,7 @@ func (st *stream) unspeakable(err error) protocols.Verdict {
 func (st *stream) sendAnswer(ev *protocols.Event, came int) protocols.Verdict {
 	f := &st.answer
 	n := 0
-	if f.hold.empty() {
+	if f.hold.empty() && !st.headWaits {
 		st.toClient = *ev
 		st.toClient.Stream = st.id
 		var err error
@@ -142,6 +162,19 @@ const minTaken = 1 << 10
 func (st *stream) flushAnswer() {
 	f := &st.answer
 	now := st.w.loop.Now()
+	if st.headWaits {
+		if err := st.encodeHead(st.headEnd); err != nil {
+			st.unspeakable(err)
+			return
+		}
+		if st.headWaits {
+			return
+		}
+		if st.headEnd {
+			st.answerSent()
+			return
+		}
+	}
 	for !f.hold.empty() {
 		f.hold.fill(&st.toClient)
 		st.toClient.Stream = st.id

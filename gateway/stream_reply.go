@@ -49,37 +49,42 @@ func (st *stream) answerLocally(body []byte) {
 	if !empty && len(st.stages) > 0 {
 		body = st.s.l.chain.AnswerData(st.stages, body, true)
 	}
-	st.toClient = protocols.Event{Kind: protocols.KindHead, End: empty, Stream: st.id, Header: h}
-	_, err := st.s.codec.Encode(now, &st.toClient, st.s.conn)
+	err := st.encodeHead(empty)
 	if err == nil && !empty {
 		st.sent = int64(len(body))
-		st.toClient = protocols.Event{Kind: protocols.KindData, End: true, Stream: st.id, Data: body}
-		var n int
-		n, err = st.s.codec.Encode(now, &st.toClient, st.s.conn)
-		if err == nil && n < len(body) {
-			st.holdReply(n)
-			return
-		}
+		err = st.encodeLocalBody(body)
 	}
 	if err != nil {
 		st.w.log.Error("a local reply could not be encoded", "listener", st.s.l.cfg.Name, "error", err)
 		st.cut(protocols.ReasonInternal)
 		return
 	}
+	if st.headWaits || !st.answer.hold.empty() {
+		st.carrier.watch(st) // flushAnswer sends the rest
+		return
+	}
 	st.answer.state = directionEnded
 	st.finish()
 }
 
-// holdReply keeps what the client's window has not taken of a local reply, the Data event that was sent last: the exchange
-// ends when the rest has left.
-func (st *stream) holdReply(taken int) {
-	if !st.answer.hold.add(st.w, &st.toClient, taken) {
-		st.cut(protocols.ReasonOverflow)
-		return
+// encodeLocalBody sends the body of a local reply, or holds it as any other.
+func (st *stream) encodeLocalBody(body []byte) error {
+	st.toClient = protocols.Event{Kind: protocols.KindData, End: true, Stream: st.id, Data: body}
+	n := 0
+	if !st.headWaits {
+		var err error
+		if n, err = st.s.codec.Encode(st.w.loop.Now(), &st.toClient, st.s.conn); err != nil || n == len(body) {
+			return err
+		}
 	}
 	st.answer.state = directionFull
-	st.carrier.watch(st)
+	if !st.answer.hold.add(st.w, &st.toClient, n) {
+		return errHeld
+	}
+	return nil
 }
+
+var errHeld = &protocols.Error{Reason: protocols.ReasonOverflow, Detail: "this process holds too much for clients that do not read"}
 
 // refuse answers what could not be decoded as a request.
 func (st *stream) refuse(r protocols.Reason, detail string) {

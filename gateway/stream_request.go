@@ -19,7 +19,11 @@ func (st *stream) endRequest(now time.Duration) {
 // armTimeout makes the route's timeout run from t, or the client's own from the start, whichever ends first.
 func (st *stream) armTimeout(t time.Duration) {
 	st.deadline, st.headOnly = 0, st.route.headTimeout
-	if limit := st.route.timeout; limit > 0 {
+	limit := st.route.timeout
+	if st.req.OneWay || st.req.Timeout < 0 && st.headOnly {
+		limit = 0 // the caller wants none, and the configuration does not insist
+	}
+	if limit > 0 {
 		st.deadline = t + limit
 	}
 	st.armOwnTimeout()
@@ -120,6 +124,9 @@ func (st *stream) refuseByUs(err error) {
 func (st *stream) requestSent() {
 	if st.tunnel {
 		st.lease.CloseWrite()
+	}
+	if st.req.OneWay {
+		st.answer.state = directionEnded
 	}
 	st.maybeFinish()
 }

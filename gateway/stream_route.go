@@ -86,8 +86,10 @@ func (st *stream) forward() {
 	st.local = cluster.On(w.loop)
 	st.cluster = cluster.Data.(*metrics.Cluster)
 	st.protocol = st.s.upstreamProtocol(st.route.speaks, st.s.l.table.speaks[index])
-	st.editForwarded()
-	st.editTunnel()
+	if isHTTP(st.req.Proto) {
+		st.editForwarded()
+		st.editTunnel()
+	}
 	if st.route.EditsRequest() {
 		w.match.Header = &st.req
 		if refused := st.route.RewritePath(&w.match); refused != nil {
@@ -98,6 +100,11 @@ func (st *stream) forward() {
 		st.route.EditRequest(&st.req, st)
 	}
 	st.acquire(false)
+}
+
+// isHTTP reports whether p is HTTP of any version: its messages have the fields that tell of their way.
+func isHTTP(p protocols.ProtocolID) bool {
+	return p == protocols.ProtocolHTTP1 || p == protocols.ProtocolHTTP2
 }
 
 // editForEndpoint does the edits that depend on where the request goes.
@@ -116,7 +123,7 @@ func (st *stream) editAnswer() {
 	if st.s.l.tcp != nil {
 		return
 	}
-	if f := &st.s.l.forwarded; !f.NoVia {
+	if f := &st.s.l.forwarded; !f.NoVia && isHTTP(st.resp.Proto) {
 		protocols.AddTo(&st.resp, protocols.NameVia, f.via(&st.resp))
 	}
 	st.editAnswerFields()

@@ -102,7 +102,9 @@ func (st *stream) begin(lease *upstream.Lease) {
 		st.refuseByUs(err)
 		return
 	}
-	if !bodiless {
+	if bodiless {
+		st.requestSent()
+	} else {
 		st.flushRequest()
 	}
 }
