@@ -70,20 +70,48 @@ func repeats(h *protocols.Header, name []byte) bool {
 // blockLen is what appendBlock appends: without the fields in skip.
 func blockLen(h *protocols.Header, skip protocols.NameSet) (n int) {
 	for i := range h.Len() {
-		if id, name, value, ok := h.Field(i); ok && !skip.Has(id) {
+		id, name, value, ok := h.Field(i)
+		switch {
+		case !ok || skip.Has(id):
+		case nextSame(h, -1, i, name) >= 0:
+			n += 1 + len(value)
+		default:
 			n += 8 + len(name) + len(value)
 		}
 	}
 	return n
 }
 
+// appendBlock appends the fields of h that are not in skip. A map has each key once, so fields with the same name are one
+// entry with their values joined by commas, in their order (RFC 9110 section 5.3).
 func appendBlock(b []byte, h *protocols.Header, skip protocols.NameSet) []byte {
 	for i := range h.Len() {
-		if id, name, value, ok := h.Field(i); ok && !skip.Has(id) {
-			b = appendString(appendString(b, name), value)
+		id, name, value, ok := h.Field(i)
+		if !ok || skip.Has(id) || nextSame(h, -1, i, name) >= 0 {
+			continue
+		}
+		b = appendString(appendString(b, name), value)
+		at := len(b) - len(value)
+		for j := nextSame(h, i, h.Len(), name); j >= 0; j = nextSame(h, j, h.Len(), name) {
+			_, _, more, _ := h.Field(j)
+			b = append(append(b, ','), more...)
+			binary.BigEndian.PutUint32(b[at-4:], uint32(len(b)-at))
 		}
 	}
 	return b
+}
+
+// nextSame returns the first field behind i and before end that is called name, or a negative number. Names of Bolt's own
+// heads differ by their case.
+func nextSame(h *protocols.Header, i, end int, name []byte) int {
+	for i++; i < end; i++ {
+		_, other, _, ok := h.Field(i)
+		if ok && len(other) == len(name) && (bytes.Equal(other, name) ||
+			h.Proto != protocols.ProtocolBolt && bytes.EqualFold(other, name)) {
+			return i
+		}
+	}
+	return -1
 }
 
 func appendString[S []byte | string](b []byte, s S) []byte {

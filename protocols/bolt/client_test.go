@@ -46,6 +46,10 @@ func TestClientEncodes(t *testing.T) {
 			is(func(w *wire) { w.class = "Other"; w.fields = []string{"service", "s", "K", "v"} })},
 		{"HTTP", with(withProto(headOf(0, 3, "X-A", "1", "Content-Length", "3")), func(h *protocols.Header) { h.SetClass([]byte("Q")); h.Minor = 1 }), "abc",
 			wire{id: first, timeout: -1, class: "Q", fields: []string{"X-A", "1"}, content: "abc"}},
+		{"HTTP, repeated fields", withProto(headOf(0, -1, "A", "1", "b", "2", "a", "3", "B", "", "A", "4", "c", "5")), "",
+			wire{id: first, timeout: -1, fields: []string{"A", "1,3,4", "b", "2,", "c", "5"}}},
+		{"a field that is there already", with(bolt(full), func(h *protocols.Header) { h.AddString("K", "w"); h.AddString("k", "x") }), "abc",
+			is(func(w *wire) { w.fields = []string{"service", "s", "K", "v,w", "k", "x"} })},
 		{"HTTP, one-way", with(withProto(headOf(0, -1)), func(h *protocols.Header) { h.OneWay, h.Coding, h.Timeout = true, 11, 1<<40 }), "",
 			wire{id: first, kind: kindOneWay, timeout: 1<<31 - 1, coding: 11}},
 	} {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"sluice/protocols"
@@ -20,6 +21,15 @@ func (e *end) feed(input []byte, size int) {
 			e.receive(nil)
 		}
 	}
+}
+
+// events are those since the last time. How much of a frame with a wrong CRC32 has been passed on depends on how it came.
+func (e *end) events() []string {
+	lines := e.sink.take()
+	if e.err != nil {
+		lines = slices.DeleteFunc(lines, func(s string) bool { return strings.Contains(s, " data ") && !strings.HasSuffix(s, " end") })
+	}
+	return lines
 }
 
 // hop is a server codec whose requests a client codec passes on, one hop further.
@@ -73,11 +83,11 @@ func FuzzServer(f *testing.F) {
 		}
 		whole := newHop(t)
 		whole.feed(input, len(input)+1)
-		lines := whole.sink.take()
+		lines := whole.events()
 		if step := int(size); step > 0 && (step > 100 || len(input) < 1<<12) {
 			cut := newHop(t)
 			cut.feed(input, step)
-			if got := cut.sink.take(); !slices.Equal(got, lines) || !errors.Is(cut.err, whole.err) || !bytes.Equal(cut.out.B, whole.out.B) {
+			if got := cut.events(); !slices.Equal(got, lines) || !errors.Is(cut.err, whole.err) || !bytes.Equal(cut.out.B, whole.out.B) {
 				t.Fatalf("%q\nwhole: %q %v\nin pieces of %d: %q %v", input, lines, whole.err, step, got, cut.err)
 			}
 		}
@@ -181,11 +191,11 @@ func FuzzClient(f *testing.F) {
 		}
 		whole := calling(t)
 		whole.feed(input, len(input)+1)
-		lines := whole.sink.take()
+		lines := whole.events()
 		if step := int(size); step > 0 && (step > 100 || len(input) < 1<<12) {
 			cut := calling(t)
 			cut.feed(input, step)
-			if got := cut.sink.take(); !slices.Equal(got, lines) || !errors.Is(cut.err, whole.err) || cut.env.Counts != whole.env.Counts {
+			if got := cut.events(); !slices.Equal(got, lines) || !errors.Is(cut.err, whole.err) || cut.env.Counts != whole.env.Counts {
 				t.Fatalf("%q\nwhole: %q %v\nin pieces of %d: %q %v", input, lines, whole.err, step, got, cut.err)
 			}
 		}

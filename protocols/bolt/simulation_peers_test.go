@@ -60,7 +60,6 @@ type simUpstream struct {
 	got     []byte
 	pending []wire // answers that are due
 	out     []byte
-	torn    bool // out begins within a frame
 }
 
 func (p *simUpstream) receive(b []byte) {
