@@ -40,8 +40,8 @@ func (p *Peer) SendBytes(b []byte) {
 	if p.sock.closed || p.sock.state == broken || p.sock.fin || len(b) == 0 {
 		return
 	}
-	fresh := len(p.sock.in) == 0
-	if p.sock.in = append(p.sock.in, b...); fresh {
+	moves := cap(p.sock.in)-len(p.sock.in) < len(b)
+	if p.sock.in = append(p.sock.in, b...); moves || len(p.sock.in) == len(b) {
 		p.sock.inStore = p.sock.in
 	}
 	p.sock.changed = true
