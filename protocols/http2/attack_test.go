@@ -117,6 +117,22 @@ func TestHonestRatesPass(t *testing.T) {
 	}
 }
 
+// Who cancels one of two requests, faster than 100 a second, is served; so is a browser that says something about each.
+func TestBusyClientsPass(t *testing.T) {
+	e := server(t, protocols.Limits{})
+	for i := range 5000 {
+		e.recv(new(script).get(nth(2*i)).get(nth(2*i+1)).word(frameReset, nth(2*i+1), 8).
+			frame(framePriorityUpdate, 0, 0, "\x00\x00\x00\x01u=1").frame(0x0b, 0, 0, "grease"))
+		if err := e.encode(protocols.Event{Kind: protocols.KindHead, Stream: protocols.StreamID(nth(2 * i)), Header: answerHeader(204), End: true}); err != nil {
+			t.Fatal(i, err)
+		}
+		e.out.Take()
+	}
+	if e.err != nil {
+		t.Error(e.err)
+	}
+}
+
 // A field block may be sent in pieces, but not in many, nor be large.
 func TestContinuationFlood(t *testing.T) {
 	for name, c := range map[string]struct {

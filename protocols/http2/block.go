@@ -116,6 +116,7 @@ func (c *conn) readRequestBlock(t *call, f frame, block []byte) rule {
 		return c.readNowhere(t, id, block)
 	}
 	c.starts++
+	c.rates.priorities.earn(perStream)
 	c.fates.open(id)
 	var q head
 	q.begin(c, kindRequest)

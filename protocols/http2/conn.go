@@ -86,7 +86,7 @@ type call struct {
 
 func newConn(env *protocols.Env, r role) *conn {
 	return &conn{env: env, loop: sharedOf(env), role: r, send: firstWindow, recv: firstWindow,
-		sendFirst: firstWindow, recvFirst: firstWindow, rates: rates{updates: updatesBase}}
+		sendFirst: firstWindow, recvFirst: firstWindow, rates: rates{updates: budget{earned: updatesBase}}}
 }
 
 // Decode implements protocols.Codec.
@@ -379,6 +379,9 @@ func (c *conn) remove(s *stream, x fate) {
 	if s.turn == turnQueued {
 		c.queue.remove(s)
 		c.dropQueue()
+	}
+	if x == fateClosed {
+		c.rates.resets.earn(1)
 	}
 	c.fates.set(s.id, x)
 	c.streams.remove(s, c.loop)

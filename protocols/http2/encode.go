@@ -125,7 +125,7 @@ func (c *conn) sendData(s *stream, data []byte, end bool, out protocols.Output) 
 		}
 		b := appendFrame(out.Reserve(headerLen+k), k, frameData, flags, s.id)
 		out.Commit(append(b, data[n:n+k]...))
-		c.rates.sentData()
+		c.rates.updates.earn(updatesPerData)
 		n += k
 		room -= k
 		if others {

@@ -95,7 +95,7 @@ func (c *conn) readUpdate(t *call, f frame, p []byte) rule {
 	if f.length != 4 {
 		return ruleFrameFixed
 	}
-	if !c.rates.update(t.now) {
+	if !c.rates.updates.take(t.now, perSecond100, cheapBurst) {
 		return ruleFloodUpdate
 	}
 	by := binary.BigEndian.Uint32(p) & maxWindow

@@ -200,21 +200,76 @@ func (d *driver) check(err error) {
 	}
 }
 
+// talk makes frames of what a fuzzer invents, most of which make sense: four bytes each for the kind, the stream, the flags
+// and the content.
+func talk(w *script, answers bool, b []byte) *script {
+	for ; len(b) >= 4; b = b[4:] {
+		id, n := uint32(b[1]%24), uint32(b[3])
+		end := b[2]&1 != 0
+		switch b[0] % 16 {
+		case 0, 1, 2:
+			if answers {
+				w.headers(id, end, ":status", []string{"200", "204", "304", "103", "404", "1"}[n%6], "x", "y")
+			} else {
+				w.headers(id, end, append(requestLine([]string{"GET", "POST", "HEAD", "CONNECT"}[n%4]), "x", "y")...)
+			}
+		case 3:
+			w.headers(id, true, "trailer-field", "1")
+		case 4, 5, 6:
+			w.data(id, end, string(make([]byte, n%120)))
+		case 7:
+			w.frame(frameData, flagPadded|b[2]&1, id, string(append([]byte{b[3] % 40}, make([]byte, 45)...)))
+		case 8:
+			w.word(frameReset, id, n%14)
+		case 9, 10:
+			w.word(frameWindowUpdate, id, n<<(b[2]%24))
+		case 11:
+			w.settings(uint32(b[1]%10), n<<(b[2]%24))
+		case 12:
+			w.ack()
+		case 13:
+			w.frame(frameType(b[1]%20), b[2], id, string(make([]byte, n%20)))
+		case 14:
+			w.frame(frameHeaders, b[2], id, string(b[3:4])).frame(frameContinuation, b[2], id, string(b[1:4]))
+		case 15:
+			w.frame(frameGoAway, 0, 0, string([]byte{0, 0, 0, b[1], 0, 0, 0, b[2]}))
+		}
+	}
+	return w
+}
+
+// isTalk tells the inputs that are for talk from those that are bytes.
+const isTalk = 1 << 31
+
 func FuzzServer(f *testing.F) {
+	for i := range uint32(8) {
+		f.Add(i|isTalk, conversation().b[i*100:i*100+400])
+	}
 	f.Add(uint32(1), conversation().b)
 	f.Add(uint32(2), hello().get(1).get(3).word(frameReset, 3, 8).settings(4, 0).word(frameWindowUpdate, 1, 50).settings(4, 1000).b)
 	f.Add(uint32(3), hello().ack().post(1).data(1, false, string(make([]byte, 100))).post(3).data(3, true, "xyz").frame(frameGoAway, 0, 0, "12345678").b)
 	f.Add(uint32(4), hello().headers(1, false, append([]string{":protocol", "websocket"}, requestLine("CONNECT")...)...).data(1, false, "x").b)
-	f.Fuzz(func(t *testing.T, seed uint32, b []byte) { newDriver(t, roleServer, seed).run(b) })
+	f.Fuzz(func(t *testing.T, seed uint32, b []byte) {
+		if seed&isTalk != 0 {
+			b = talk(hello(), false, b).b
+		}
+		newDriver(t, roleServer, seed).run(b)
+	})
 }
 
 func FuzzClient(f *testing.F) {
 	hello := func() *script { return new(script).settings() }
+	for i := range uint32(8) {
+		f.Add(i|isTalk, conversation().b[i*100:i*100+400])
+	}
 	f.Add(uint32(1), hello().ack().headers(1, false, ":status", "200").data(1, true, "x").headers(3, true, ":status", "204").b)
 	f.Add(uint32(7), hello().headers(1, false, ":status", "100").headers(1, false, ":status", "200", "content-length", "3").data(1, false, "abc").
 		headers(1, true, "x", "y").frame(frameGoAway, 0, 0, "\x00\x00\x00\x01\x00\x00\x00\x00").b)
 	f.Add(uint32(9), hello().settings(3, 1, 4, 0, 5, 16384).word(frameReset, 1, 7).word(frameWindowUpdate, 0, 100).frame(framePing, 0, 0, "12345678").b)
 	f.Fuzz(func(t *testing.T, seed uint32, b []byte) {
+		if seed&isTalk != 0 {
+			b = talk(new(script).settings(), true, b).b
+		}
 		d := newDriver(t, roleClient, seed)
 		d.request()
 		d.run(b)

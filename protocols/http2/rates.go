@@ -17,6 +17,24 @@ func (b *bucket) take(now, interval time.Duration, burst int) bool {
 	return true
 }
 
+// A budget is a bucket that can be filled by what the peer does beside: honest traffic pays for its frames.
+type budget struct {
+	bucket bucket
+	earned int32
+}
+
+const maxEarned = 10_000
+
+func (b *budget) earn(n int32) { b.earned = min(b.earned+n, maxEarned) }
+
+func (b *budget) take(now, interval time.Duration, burst int) bool {
+	if b.earned > 0 {
+		b.earned--
+		return true
+	}
+	return b.bucket.take(now, interval, burst)
+}
+
 // What a peer may send that costs it nothing and asks for nothing.
 const (
 	perSecond100   = 10 * time.Millisecond
@@ -27,7 +45,8 @@ const (
 	maxFaults      = 500  // RST_STREAM that we sent because of what the peer did, for life (CVE-2025-8671)
 	maxUnread      = 1000 // control frames that we sent while the peer did not read
 	updatesPerData = 10   // WINDOW_UPDATE per DATA frame sent
-	updatesBase    = 1000 // and so many without any
+	updatesBase    = 1000 // and so many before any
+	perStream      = 4    // PRIORITY_UPDATE and the like for each stream
 	maxEntries     = 32   // in a SETTINGS frame
 	maxInterim     = 32   // 1xx answers to one request
 	maxFragments   = 16   // CONTINUATION frames of one block
@@ -44,23 +63,14 @@ const (
 
 // rates are the budgets of what a peer may send.
 type rates struct {
-	resets, pings, settings, priorities, empties, late bucket
+	pings, settings, empties, late bucket
 
-	updates int32  // WINDOW_UPDATE that may still come without DATA sent
-	faults  uint16 // RST_STREAM sent for the peer's faults
-}
+	// resets earns one by every stream that ends well: who cancels some of many requests is no attacker.
+	resets budget
+	// priorities earns by every stream that is opened, since browsers say something about each; unknown frames count, too.
+	priorities budget
+	// updates earns by every DATA frame that is sent.
+	updates budget
 
-// update takes a WINDOW_UPDATE. A budget that is used up grows again slowly, and by every DATA frame that is sent.
-func (r *rates) update(now time.Duration) bool {
-	if r.updates > 0 {
-		r.updates--
-		return true
-	}
-	return r.late.take(now, perSecond100, cheapBurst)
-}
-
-func (r *rates) sentData() {
-	if r.updates < updatesBase*10 {
-		r.updates += updatesPerData
-	}
+	faults uint16 // RST_STREAM sent for the peer's faults
 }
