@@ -128,6 +128,7 @@ const quiet = `"forwarded":{"via":false,"x_forwarded_for":false,"x_forwarded_pro
 // A sketch is a configuration of one listener "l" in front of one cluster "c". Its texts are members of JSON objects.
 type sketch struct {
 	loops    int    // 0: one
+	speaks   string // downstream protocols; "": Http1
 	address  string // "": any free port
 	listener string // of the listener
 	proxy    string // of the proxy filter's config; "": quiet
@@ -153,7 +154,10 @@ func (s sketch) String() string {
 	if s.address == "" {
 		s.address = "127.0.0.1:0"
 	}
-	filter := `{"type":"proxy","config":{"downstream_protocol":"Http1","router_config_name":"r"` + comma(s.proxy) + `}}`
+	if s.speaks == "" {
+		s.speaks = "Http1"
+	}
+	filter := `{"type":"proxy","config":{"downstream_protocol":"` + s.speaks + `","router_config_name":"r"` + comma(s.proxy) + `}}`
 	if s.tcp != "" {
 		filter = `{"type":"tcp_proxy","config":{` + s.tcp + `}}`
 	}
