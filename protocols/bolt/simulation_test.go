@@ -374,7 +374,7 @@ func (s *simulation) clearLines() {
 }
 
 func TestSimulation(t *testing.T) {
-	seeds, steps := uint64(20), 20000
+	seeds, steps := uint64(12), 20000
 	if testing.Short() {
 		seeds = 2
 	}
