@@ -9,7 +9,7 @@ LINT_VERSION = v2.15.0
 BUILDFLAGS = -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race fuzz bench bench-peers cover verify fmt vet arch tidy lint clean go-exists test-needs
+.PHONY: help run build test race fuzz bench bench-peers bench-guard cover verify fmt vet arch tidy lint clean go-exists test-needs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ bench: go-exists ## compare with other proxies (ARGS="..." goes to ./bench)
 
 bench-peers: go-exists ## install the proxies that bench compares with
 	$(GO) run ./bench --install
+
+bench-guard: go-exists ## fail when allocations, system calls or CPU ratios got worse
+	$(GO) run ./bench --guard
 
 cover: go-exists ## test coverage, in coverage.html
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...

@@ -8,6 +8,7 @@
 //	go run ./bench --save                       # also writes bench/results/<date>.{json,md}
 //	go run ./bench --workload tiny --peer sluice --profile cpu.pprof
 //	go run ./bench --workload h2-h1,h2-h2       # HTTP/2 in front of both kinds of backend
+//	make bench-guard                            # a minute: allocations, system calls and CPU ratios against guard.json
 //	make bench-peers                            # install the other proxies, those that can be had
 //
 // # Method
@@ -31,6 +32,6 @@
 // # Code map
 //
 // forwarder/, backend/, http2backend/ and load/ are C, compiled at run time. peers/ has the configurations. peers.go and
-// workload.go are the two tables to extend; runner.go goes through them; account.go reads the kernel's books; summary.go and targets.go
-// judge; report.go prints.
+// workload.go are the two tables to extend; runner.go goes through them; account.go reads the kernel's books; summary.go and
+// targets.go judge; report.go prints; page.go and plots.go draw; guard.go compares with what the tree holds.
 package main

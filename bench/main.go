@@ -51,6 +51,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return b.installPeers(ctx, stdout)
 	}
 	b.report.Environment = describe(ctx, o, args)
+	if o.guard {
+		return b.guard(ctx, stdout)
+	}
 	if err := b.run(ctx); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			return fmt.Errorf("interrupted: %w", cause)

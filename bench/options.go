@@ -23,6 +23,8 @@ type options struct {
 	sluice            string // a binary to measure instead of building one
 	noInstall         bool
 	install           bool // only install the peers
+	guard             bool // compare with the numbers of the tree
+	record            bool // ... or make them
 	proxyCPU, loadCPU int
 }
 
@@ -37,17 +39,20 @@ Compares sluice with other proxies. A full run takes about 40 minutes of an othe
   --seconds S        length of one measurement (2; quick: 0.5)
   --save             write results/<date>.json, .md and .html (with plots) below bench/
   --out DIR          write them there instead (implies --save)
-  --profile FILE     save sluice's CPU profile under the tiny workload; read it with go tool pprof
+  --profile FILE     save sluice's CPU profile under tiny, or else the first closed loop that --workload names; read it with
+                     go tool pprof
   --sluice FILE      measure this binary instead of building ./cmd/sluice
   --proxy-cpu N      the CPU of the proxy (the first that this process may use)
   --load-cpu N       the CPU of load and backend (the second)
   --install          install all peers (Debian's packages; others into bin/peers), and measure nothing
+  --guard            compare what is stable with bench/guard.json; fails when it is more than 10 %% worse
+  --record           with --guard: write bench/guard.json instead
   --no-install       do not install missing peers with apt-get
 
 examples:
   go run ./bench --quick --workload tiny
   go run ./bench --workload tiny,open --peer sluice,nginx --rounds 21
-  go run ./bench --workload tiny --peer sluice --rounds 3 --seconds 5 --profile cpu.pprof
+  go run ./bench --workload h2-h2 --peer sluice --rounds 3 --seconds 5 --profile cpu.pprof
 `
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
@@ -70,6 +75,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.sluice, "sluice", "", "")
 	flags.IntVar(&o.proxyCPU, "proxy-cpu", -1, "")
 	flags.IntVar(&o.loadCPU, "load-cpu", -1, "")
+	flags.BoolVar(&o.guard, "guard", false, "")
+	flags.BoolVar(&o.record, "record", false, "")
 	flags.BoolVar(&o.install, "install", false, "")
 	flags.BoolVar(&o.noInstall, "no-install", false, "")
 	if err := flags.Parse(args); err != nil {
@@ -95,6 +102,9 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		}
 		o.save = root + "/bench/results"
 	}
+	if o.guard {
+		o = guardOptions(o)
+	}
 	o.defaults()
 	return o, o.validate()
 }
@@ -102,6 +112,9 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 func (o *options) defaults() {
 	rounds, seconds := 9, 2.0
 	o.warmup = 0.3
+	if o.guard {
+		rounds, seconds, o.warmup = 5, 0.4, 0.2
+	}
 	if o.quick {
 		rounds, seconds, o.warmup = 3, 0.5, 0.2
 	}
@@ -125,6 +138,9 @@ func (o *options) validate() error {
 	if o.install && o.noInstall {
 		return errors.New("--install and --no-install contradict each other")
 	}
+	if o.record && !o.guard {
+		return errors.New("--record is part of --guard")
+	}
 	if o.rounds < 1 || o.rounds > mostRounds {
 		return fmt.Errorf("--rounds %d: must be from 1 to %d", o.rounds, mostRounds)
 	}
@@ -134,8 +150,8 @@ func (o *options) validate() error {
 	if o.profile != "" && !slices.ContainsFunc(o.peers, func(p peer) bool { return p.name == subject }) {
 		return errors.New("--profile is of sluice, which --peer leaves out")
 	}
-	if o.profile != "" && !slices.ContainsFunc(o.workloads, func(w workload) bool { return w.name == tiny }) {
-		return errors.New("--profile is taken under the tiny workload, which --workload leaves out")
+	if o.profile != "" && o.profiled() == "" {
+		return errors.New("--profile is taken under a closed loop, and --workload names none")
 	}
 	return nil
 }

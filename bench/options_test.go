@@ -51,7 +51,9 @@ func TestMistakenOptions(t *testing.T) {
 		{"--rounds -1", "--rounds -1: must be from 1 to 1000"},
 		{"--seconds 1e9", "must be from 0.05 to 300"},
 		{"--profile f --peer nginx", "sluice, which --peer leaves out"},
-		{"--profile f --workload 16k", "tiny workload, which --workload leaves out"},
+		{"--profile f --workload idle,open", "under a closed loop, and --workload names none"},
+		{"--record", "--record is part of --guard"},
+		{"--install --no-install", "contradict"},
 		{"extra", `unexpected argument "extra"`},
 	} {
 		_, err := parseOptions(strings.Fields(c.args), &bytes.Buffer{})

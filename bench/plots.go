@@ -170,7 +170,7 @@ func addSums(p *plot.Plot, names []string, values []plotter.Values) error {
 	p.Add(labels)
 	p.NominalX(names...)
 	p.X.Min, p.X.Max = -0.6, float64(len(names))-0.4
-	p.Y.Min, p.Y.Max = 0, p.Y.Max*1.15
+	p.Y.Min, p.Y.Max = 0, p.Y.Max*1.35
 	p.Legend.Top, p.Legend.Left = true, true // the floor's bar, which is low, comes first
 	return nil
 }
@@ -198,6 +198,7 @@ func (r *report) latencyPlots() ([]figure, error) {
 			continue
 		}
 		p.X.Tick.Marker = plot.ConstantTicks{{Value: 0, Label: "0"}, {Value: 1, Label: "90"}, {Value: 2, Label: "99"}, {Value: 3, Label: "99.9"}, {Value: 4, Label: "99.99"}}
+		p.X.Max = 4.3 // room for the last label
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 		f, err := svg(p, w.about)
 		if err != nil {
@@ -218,7 +219,7 @@ func (r *report) addLine(p *plot.Plot, peer string, points plotter.XYs) error {
 		line.Width = vg.Points(2.4)
 	}
 	p.Add(line)
-	p.Legend.Add(peer, line)
+	p.Legend.Add(peer+"\u00a0\u00a0", line) // fonts of browsers are wider than the library thinks
 	return nil
 }
 

@@ -9,10 +9,21 @@ import (
 	"time"
 )
 
-// profile starts to collect sluice's CPU profile when it was asked for: once, in the first round of the tiny workload. What
+// profiled is the workload that --profile is of: tiny, or when that is not run the first closed loop; "" when there is none.
+func (o options) profiled() string {
+	name := ""
+	for _, w := range o.workloads {
+		if w.name == tiny || w.kind == closedLoop && name == "" {
+			name = w.name
+		}
+	}
+	return name
+}
+
+// profile starts to collect sluice's CPU profile when it was asked for: once, in the first round of one workload. What
 // it returns waits for the profile and saves it. That round's CPU includes the profiler's.
 func (b *bench) profile(ctx context.Context, p *proxy, w workload, round int) (func() error, error) {
-	if b.options.profile == "" || p.name != subject || w.name != tiny || round != 0 {
+	if b.options.profile == "" || p.name != subject || w.name != b.options.profiled() || round != 0 {
 		return func() error { return nil }, nil
 	}
 	seconds := max(1, int(b.options.warmup+b.options.seconds))

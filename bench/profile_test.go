@@ -23,7 +23,7 @@ func TestProfileIsTakenOnceAndSaved(t *testing.T) {
 	}))
 	defer admin.Close()
 	path := filepath.Join(t.TempDir(), "cpu.pprof")
-	b := &bench{options: options{profile: path, seconds: 2, warmup: 0.3}, shop: &workshop{progress: t.Logf}}
+	b := &bench{options: options{profile: path, seconds: 2, warmup: 0.3, workloads: workloads()}, shop: &workshop{progress: t.Logf}}
 	p := &proxy{contestant: contestant{peer: peer{name: subject}}}
 	p.setup.Admin = admin.Listener.Addr().(*net.TCPAddr).Port
 	for round := range 2 {
@@ -47,5 +47,14 @@ func TestProfileIsTakenOnceAndSaved(t *testing.T) {
 	}
 	if err := finish(); err == nil || !strings.Contains(err.Error(), "404 Not Found: no such profile") {
 		t.Error(err)
+	}
+}
+
+func TestProfiledWorkload(t *testing.T) {
+	for names, want := range map[string]string{"tiny,h2-h2": tiny, "h2-h2,h2-h1": h2h1, "idle,open": "", "open,16k,1m": "16k"} {
+		all, err := choose("workload", workloads(), workloadName, split(names))
+		if got := (options{workloads: all}).profiled(); err != nil || got != want {
+			t.Errorf("%s: %q, %v; want %q", names, got, err, want)
+		}
 	}
 }

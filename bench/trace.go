@@ -30,6 +30,9 @@ func (b *bench) syscalls(ctx context.Context, contestants []contestant) error {
 		return nil
 	}
 	for _, c := range contestants {
+		if b.options.guard && c.name != subject {
+			continue
+		}
 		count, err := b.countCalls(ctx, strace, c, b.options.workloads[at])
 		if errors.Is(err, errSkip) {
 			b.report.Skipped = append(b.report.Skipped, "system calls: "+err.Error())
