@@ -116,6 +116,9 @@ func (c *client) encodeHead(ev *protocols.Event, out protocols.Output) error {
 	if set&hopByHop != 0 {
 		deleteFields(h, hopByHop)
 	}
+	if length >= 0 && !ev.End && becomesChunked(h, set) {
+		length, missing = -1, false
+	}
 	tunnel := h.Method == protocols.MethodConnect || len(h.Upgrade()) > 0 && length <= 0
 	b := beginRequest(h, target, set, out)
 	switch {

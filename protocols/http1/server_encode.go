@@ -124,6 +124,9 @@ func (c *server) encodeHead(ev *protocols.Event, out protocols.Output) error {
 	if kind == writerLength && ev.End && length > 0 {
 		return errBodyShort
 	}
+	if kind == writerLength && !ev.End && c.traits&isOld == 0 && becomesChunked(h, set) {
+		kind, length, missing = writerChunked, -1, false
+	}
 	if status == 204 {
 		// RFC 9110 section 8.6: "A server MUST NOT send a Content-Length header field in any response with a status
 		// code of 1xx (Informational) or 204 (No Content)."

@@ -126,6 +126,18 @@ func announce(h *protocols.Header, set, repeated protocols.NameSet) (length int6
 	return length, false, nil
 }
 
+// becomesChunked reports whether a message of another protocol announces trailers beside its length, which HTTP/1 has no
+// place for: its length is deleted then. (Other protocols check themselves that a body is as long as announced.)
+//
+// RFC 9112 section 7.1.2: "A trailer section allows the sender to include additional fields at the end of a chunked message".
+func becomesChunked(h *protocols.Header, set protocols.NameSet) bool {
+	if h.Proto == protocols.ProtocolHTTP1 || !set.Has(protocols.NameTrailer) {
+		return false
+	}
+	h.Del(protocols.NameContentLength)
+	return true
+}
+
 // sendable reports whether every field of h can be written to the wire. Fields that HTTP/1 has decoded are known to be;
 // those of other protocols may hold what means a new line here (RFC 9113 section 10.3).
 func sendable(h *protocols.Header) bool {
