@@ -1,12 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os/exec"
 	"slices"
 	"strconv"
+	"time"
 )
 
 func (b *bench) startBackend(ctx context.Context) error {
@@ -46,20 +51,27 @@ func (b *bench) prepareHTTP2(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.http2Ports, b.rates = map[int]int{}, map[rateKey]float64{}
+	b.http2Ports, b.rates = map[http2Answer]int{}, map[rateKey]float64{}
 	for _, w := range b.options.workloads {
-		if w.link.up != http2 || b.http2Ports[w.answer] != 0 {
+		a := http2Answer{size: w.answer, grpc: w.link.up == grpc}
+		if w.link.down != http2 || w.link.up == http1 || b.http2Ports[a] != 0 {
 			continue
 		}
-		if err := b.startHTTP2Backend(ctx, w.answer); err != nil {
+		if err := b.startHTTP2Backend(ctx, a); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *bench) startHTTP2Backend(ctx context.Context, answer int) error {
-	binary, err := b.shop.compile(ctx, "http2backend")
+// An http2Answer is the one that an HTTP/2 backend gives.
+type http2Answer struct {
+	size int
+	grpc bool
+}
+
+func (b *bench) startHTTP2Backend(ctx context.Context, a http2Answer) error {
+	program, err := b.shop.compile(ctx, "http2backend")
 	if err != nil {
 		return err
 	}
@@ -67,11 +79,109 @@ func (b *bench) startHTTP2Backend(ctx context.Context, answer int) error {
 	if err != nil {
 		return err
 	}
-	backend, err := b.launch.start("http2backend", b.options.loadCPU, b.shop.path(fmt.Sprintf("http2backend-%d.log", answer)),
-		exec.Command(binary, strconv.Itoa(port), strconv.Itoa(answer)))
+	args, speaks := []string{strconv.Itoa(port), strconv.Itoa(a.size)}, http2
+	if a.grpc {
+		args, speaks = append(args, "grpc"), grpc
+	}
+	backend, err := b.launch.start("http2backend", b.options.loadCPU, b.shop.path(fmt.Sprintf("http2backend-%d.log", port)),
+		exec.Command(program, args...))
 	if err != nil {
 		return err
 	}
-	b.http2Ports[answer] = port
-	return answers(ctx, backend, port, http2, "/")
+	b.http2Ports[a] = port
+	return answers(ctx, backend, port, speaks, "/")
+}
+
+// answers waits until a server on a port answers as the backends do, at most 10 s.
+func answers(ctx context.Context, p *process, port int, speaks wire, path string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("did not answer for 10 s"))
+	defer cancel()
+	transport := &http.Transport{DisableKeepAlives: true, Protocols: &http.Protocols{}}
+	isHTTP2 := speaks == http2 || speaks == grpc
+	transport.Protocols.SetHTTP1(!isHTTP2)
+	transport.Protocols.SetUnencryptedHTTP2(isHTTP2)
+	client := http.Client{Transport: transport}
+	ask := askOnce
+	if speaks == grpc {
+		ask = callOnce
+	}
+	url := fmt.Sprintf("http://127.0.0.1:%d%s", port, path)
+	for {
+		last := ask(ctx, client, url)
+		if last == nil {
+			return nil
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("%s ended at its start: %w: %s", p.name, errors.Join(p.err), p.lastWords())
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w: %w: %s", p.name, context.Cause(ctx), last, p.lastWords())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// askOnce checks one answer's body, of whichever size the backend gives.
+func askOnce(ctx context.Context, client http.Client, url string) error {
+	const most = 16 << 20
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, most))
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK || len(body) == 0 || int64(len(body)) != answer.ContentLength {
+		return fmt.Errorf("GET %s answered %s with %d bytes of %d", url, answer.Status, len(body), answer.ContentLength)
+	}
+	for i, c := range body {
+		if c != byte('a'+i%26) {
+			return fmt.Errorf("GET %s answered with a wrong byte at %d", url, i)
+		}
+	}
+	return nil
+}
+
+// callOnce makes one call of gRPC, and checks its status.
+func callOnce(ctx context.Context, client http.Client, url string) error {
+	const most = 1 << 20
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(grpcMessage(64)))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/grpc")
+	request.Header.Set("TE", "trailers")
+	answer, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, most))
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK || answer.Trailer.Get("Grpc-Status") != "0" || len(body) < grpcPrefix ||
+		int(binary.BigEndian.Uint32(body[1:])) != len(body)-grpcPrefix {
+		return fmt.Errorf("gRPC to %s: %s, %d bytes, status %q", url, answer.Status, len(body), answer.Trailer.Get("Grpc-Status"))
+	}
+	return nil
+}
+
+// grpcPrefix is what stands before a message: whether it is compressed, and its length.
+const grpcPrefix = 5
+
+// grpcMessage is a message of n bytes with its prefix.
+func grpcMessage(n int) []byte {
+	message := make([]byte, n)
+	binary.BigEndian.PutUint32(message[1:], uint32(n-grpcPrefix))
+	for i := grpcPrefix; i < n; i++ {
+		message[i] = byte('a' + i%26)
+	}
+	return message
 }

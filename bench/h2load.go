@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -30,9 +31,16 @@ type h2loadResult struct {
 // runH2load makes n requests.
 func (b *bench) runH2load(ctx context.Context, p *proxy, w workload, n int) (h2loadResult, error) {
 	var out bytes.Buffer
-	cmd := exec.Command(b.h2loadBinary, "--requests", strconv.Itoa(n), "--clients", strconv.Itoa(w.connections),
-		"--max-concurrent-streams", strconv.Itoa(w.streams), "--connection-inactivity-timeout", "10s",
-		fmt.Sprintf("http://127.0.0.1:%d%s", p.setup.Listen, w.path))
+	args := []string{"--requests", strconv.Itoa(n), "--clients", strconv.Itoa(w.connections),
+		"--max-concurrent-streams", strconv.Itoa(w.streams), "--connection-inactivity-timeout", "10s"}
+	if w.link.up == grpc {
+		message := b.shop.path("message")
+		if err := os.WriteFile(message, grpcMessage(w.body), 0o644); err != nil {
+			return h2loadResult{}, err
+		}
+		args = append(args, "--data", message, "--header", "content-type: application/grpc", "--header", "te: trailers")
+	}
+	cmd := exec.Command(b.h2loadBinary, append(args, fmt.Sprintf("http://127.0.0.1:%d%s", p.setup.Listen, w.path))...)
 	cmd.Stdout = &out
 	run, err := b.launch.start("h2load", b.options.loadCPU, b.shop.path("h2load.log"), cmd)
 	if err != nil {

@@ -55,14 +55,14 @@ func startHTTP2(t *testing.T, answer int) (*bench, *http.Client, string) {
 	if _, err := b.shop.compile(t.Context(), "http2backend", "-Werror"); err != nil {
 		t.Fatal(err)
 	}
-	b.http2Ports, b.rates = map[int]int{}, map[rateKey]float64{}
-	if err := b.startHTTP2Backend(t.Context(), answer); err != nil {
+	b.http2Ports, b.rates = map[http2Answer]int{}, map[rateKey]float64{}
+	if err := b.startHTTP2Backend(t.Context(), http2Answer{size: answer}); err != nil {
 		t.Fatal(err)
 	}
 	transport := &http.Transport{Protocols: &http.Protocols{}}
 	transport.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(transport.CloseIdleConnections)
-	return b, &http.Client{Transport: transport}, fmt.Sprintf("http://127.0.0.1:%d/", b.http2Ports[answer])
+	return b, &http.Client{Transport: transport}, fmt.Sprintf("http://127.0.0.1:%d/", b.http2Ports[http2Answer{size: answer}])
 }
 
 // TestHTTP2BackendAnswers many streams at once, in several turns on one connection, whose later answers come from the
@@ -99,6 +99,26 @@ func TestHTTP2BackendTakesUploads(t *testing.T) {
 	}
 }
 
+// TestHTTP2BackendAnswersGRPC more than once on a connection: the later trailers come from the dynamic table.
+func TestHTTP2BackendAnswersGRPC(t *testing.T) {
+	b, client, _ := startHTTP2(t, 128)
+	a := http2Answer{size: 128, grpc: true}
+	if err := b.startHTTP2Backend(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			for range 3 {
+				if err := callOnce(t.Context(), *client, fmt.Sprintf("http://127.0.0.1:%d/x", b.http2Ports[a])); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
 func TestH2loadCountsAndNoticesWrongLengths(t *testing.T) {
 	b, _, _ := startHTTP2(t, 128)
 	binary, err := b.debian(t.Context(), "h2load", "nghttp2-client")
@@ -107,7 +127,7 @@ func TestH2loadCountsAndNoticesWrongLengths(t *testing.T) {
 	}
 	b.h2loadBinary = binary
 	p := &proxy{}
-	p.setup.Listen = b.http2Ports[128]
+	p.setup.Listen = b.http2Ports[http2Answer{size: 128}]
 	w := workload{name: "test", link: link{http2, http2}, connections: 4, streams: 8, path: "/", answer: 128}
 	r, err := b.runH2load(t.Context(), p, w, 1000)
 	if err != nil || r.failed() != nil || r.succeeded != 1000 || r.data != 128000 {

@@ -36,7 +36,8 @@ type peer struct {
 // setup is what a configuration template and a command line are filled with.
 type setup struct {
 	Listen, Backend, Admin int    // ports on 127.0.0.1
-	Down, Up               string // what is spoken on both sides: a wire's name
+	Down, Up               string // what is spoken on both sides: http1, http2 or tcp
+	GRPC                   bool   // it is gRPC that HTTP/2 carries
 	Dir, Config            string // a private directory, and the filled template in it
 	Workers                int
 	Routes                 int    // how many it chooses from, by the path /r/ and six digits; 0: one for everything

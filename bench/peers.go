@@ -17,7 +17,7 @@ func ourPeers() []peer {
 			find: func(ctx context.Context, b *bench) (string, error) { return b.shop.compile(ctx, "forwarder") },
 			args: func(p setup) []string { return []string{fmt.Sprint(p.Listen), fmt.Sprint(p.Backend)} },
 			// Bytes are bytes: it can have any protocol on both sides, as long as it is the same one.
-			links: []link{{http1, http1}, {http2, http2}, {tcp, tcp}},
+			links: []link{{http1, http1}, {http2, http2}, {http2, grpc}, {tcp, tcp}},
 		},
 		{
 			name: subject, about: "this gateway, its defaults",
@@ -38,7 +38,7 @@ func debianPeers() []peer {
 			find:    func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "nginx", "nginx") },
 			config:  "nginx.conf.tmpl",
 			routes:  true,
-			links:   []link{{http1, http1}, {http2, http1}}, // it has no HTTP/2 to backends, but for gRPC
+			links:   []link{{http1, http1}, {http2, http1}, {http2, grpc}}, // it has no HTTP/2 to backends, but for gRPC
 			args:    func(p setup) []string { return []string{"-p", p.Dir, "-e", "stderr", "-c", p.Config} },
 			check:   func(p setup) []string { return []string{"-t", "-p", p.Dir, "-e", "stderr", "-c", p.Config} },
 			version: []string{"-v"},
@@ -57,7 +57,7 @@ func debianPeers() []peer {
 			find:   func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "nghttpx", "nghttp2-proxy") },
 			config: "nghttpx.conf.tmpl",
 			// Its trade is HTTP/2; as an HTTP/1 proxy nobody would choose it.
-			links:   []link{{http2, http1}, {http2, http2}},
+			links:   []link{{http2, http1}, {http2, http2}, {http2, grpc}},
 			args:    func(p setup) []string { return []string{"--conf=" + p.Config} },
 			version: []string{"--version"},
 		},
@@ -65,7 +65,7 @@ func debianPeers() []peer {
 }
 
 // httpLinks are all but TCP.
-func httpLinks() []link { return []link{{http1, http1}, {http2, http1}, {http2, http2}} }
+func httpLinks() []link { return []link{{http1, http1}, {http2, http1}, {http2, http2}, {http2, grpc}} }
 
 // installedPeers are installed on request (--install) only: some take minutes to compile.
 func installedPeers() []peer {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os/exec"
 	"slices"
 	"time"
@@ -20,7 +18,7 @@ type bench struct {
 	backendPort int // of the HTTP/1 backend
 	// The HTTP/2 load generator, and its backends by the size of their answers.
 	h2loadBinary string
-	http2Ports   map[int]int
+	http2Ports   map[http2Answer]int
 	rates        map[rateKey]float64  // what h2load found out so far
 	probed       map[string][]float64 // rates under the tiny workload, of peers that it was not run for
 	report       *report
@@ -162,8 +160,8 @@ func (d deployment) shares(e deployment) bool {
 // deploymentFor a workload; its backend runs already.
 func (b *bench) deploymentFor(w workload) deployment {
 	d := deployment{link: w.link, backend: b.backendPort, routes: w.routes, held: w.held, connections: w.inFlight() + w.held}
-	if w.link.up == http2 {
-		d.backend = b.http2Ports[w.answer]
+	if w.link.up == http2 || w.link.up == grpc {
+		d.backend = b.http2Ports[http2Answer{size: w.answer, grpc: w.link.up == grpc}]
 	}
 	return d
 }
@@ -175,10 +173,14 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 	if err := errors.Join(errListen, errAdmin); err != nil {
 		return nil, err
 	}
-	s, err := c.prepare(b.shop, setup{
+	s := setup{
 		Listen: listen, Backend: d.backend, Admin: admin, Workers: 1, Down: d.link.down.String(), Up: d.link.up.String(), Routes: d.routes,
 		Connections: d.connections + spareConnections, Files: filesFor(d.connections), Buffer: "32k",
-	})
+	}
+	if d.link.up == grpc {
+		s.Up, s.GRPC = http2.String(), true
+	}
+	s, err := c.prepare(b.shop, s)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}
@@ -190,7 +192,11 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 	if d.routes > 0 {
 		path = fmt.Sprintf("/r/%06d", d.routes-1)
 	}
-	if err := answers(ctx, p, listen, d.link.down, path); err != nil {
+	speaks := d.link.down
+	if d.link.up == grpc {
+		speaks = grpc
+	}
+	if err := answers(ctx, p, listen, speaks, path); err != nil {
 		b.launch.stop(p)
 		return nil, err
 	}
@@ -202,57 +208,6 @@ const spareConnections = 512
 
 // filesFor is how many descriptors a proxy needs: a client and an upstream connection each, and some of its own.
 func filesFor(connections int) int { return 2*connections + 2*spareConnections }
-
-// answers waits until a server on a port answers as the backends do, at most 10 s.
-func answers(ctx context.Context, p *process, port int, speaks wire, path string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("did not answer for 10 s"))
-	defer cancel()
-	transport := &http.Transport{DisableKeepAlives: true, Protocols: &http.Protocols{}}
-	transport.Protocols.SetHTTP1(speaks != http2)
-	transport.Protocols.SetUnencryptedHTTP2(speaks == http2)
-	client := http.Client{Transport: transport}
-	url := fmt.Sprintf("http://127.0.0.1:%d%s", port, path)
-	for {
-		last := askOnce(ctx, client, url)
-		if last == nil {
-			return nil
-		}
-		select {
-		case <-p.exited:
-			return fmt.Errorf("%s ended at its start: %w: %s", p.name, errors.Join(p.err), p.lastWords())
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w: %w: %s", p.name, context.Cause(ctx), last, p.lastWords())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-// askOnce checks one answer's body, of whichever size the backend gives.
-func askOnce(ctx context.Context, client http.Client, url string) error {
-	const most = 16 << 20
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	answer, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, most))
-	if err != nil {
-		return err
-	}
-	if answer.StatusCode != http.StatusOK || len(body) == 0 || int64(len(body)) != answer.ContentLength {
-		return fmt.Errorf("GET %s answered %s with %d bytes of %d", url, answer.Status, len(body), answer.ContentLength)
-	}
-	for i, c := range body {
-		if c != byte('a'+i%26) {
-			return fmt.Errorf("GET %s answered with a wrong byte at %d", url, i)
-		}
-	}
-	return nil
-}
 
 // rounds measures all workloads that come in rounds: A B C A B C ... per workload.
 func (b *bench) rounds(ctx context.Context, contestants []contestant) error {

@@ -25,10 +25,11 @@ type wire int
 const (
 	http1 wire = iota
 	http2      // with prior knowledge
+	grpc       // HTTP/2 that carries gRPC
 	tcp        // bytes; the load is HTTP/1, which the proxy does not look at
 )
 
-func (w wire) String() string { return [...]string{"http1", "http2", "tcp"}[w] }
+func (w wire) String() string { return [...]string{"http1", "http2", "grpc", "tcp"}[w] }
 
 // A link is what a proxy speaks on both sides.
 type link struct{ down, up wire }
@@ -60,6 +61,7 @@ const tiny = "tiny"
 const (
 	h2h1, h2h1One, h2h1Bulk = "h2-h1", "h2-h1-one", "h2-h1-1m"
 	h2h2, h2h2One, h2h2Bulk = "h2-h2", "h2-h2-one", "h2-h2-1m"
+	grpcUnary               = "grpc"
 )
 
 // workloads are all that can be run, in this order. Neighbours that agree in what the proxies are configured for share them.
@@ -115,7 +117,7 @@ func specialWorkloads() []workload {
 	return []workload{crowd, routes, bytes, idle}
 }
 
-// http2Workloads are the same three against both kinds of backend.
+// http2Workloads are the same three against both kinds of backend, and gRPC.
 func http2Workloads() []workload {
 	var all []workload
 	for _, side := range []struct {
@@ -136,7 +138,10 @@ func http2Workloads() []workload {
 		big.path, big.answer, big.bulk = "/1m", 1<<20, true
 		all = append(all, many, one, big)
 	}
-	return all
+	return append(all, workload{
+		name: grpcUnary, about: "gRPC, unary calls, messages of 64 bytes there and 128 back", kind: closedLoop, link: link{http2, grpc},
+		connections: 32, streams: 32, path: "/bench.Bench/Call", answer: 128, body: 64, rivals: []string{"nghttpx", "haproxy", rival},
+	})
 }
 
 // shape is how many connections, and streams on them, a workload has.

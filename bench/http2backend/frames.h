@@ -45,21 +45,22 @@ static inline void put_frame_head(char *p, size_t n, enum frame_type type, uint8
 }
 
 /*
- * What a peer's HPACK decoder holds of our fields, which decides how the next answer's head is written:
+ * What a peer's HPACK decoder holds of our fields, which decides how the next block is written:
  *
- *   TABLE_EMPTY --first answer--> TABLE_FULL
- *   any --the peer wants a smaller table--> TABLE_SHRINKS --next answer says so--> TABLE_OFF
+ *   TABLE_EMPTY --first head--> TABLE_HEAD --first trailers--> TABLE_ALL
+ *   any --the peer wants a smaller table--> TABLE_SHRINKS --next block says so--> TABLE_OFF
  */
-enum table { TABLE_EMPTY, TABLE_FULL, TABLE_SHRINKS, TABLE_OFF, TABLES };
+enum table { TABLE_EMPTY, TABLE_HEAD, TABLE_ALL, TABLE_SHRINKS, TABLE_OFF, TABLES };
 
 struct block {
 	char bytes[192];
 	size_t len;
 };
 
-struct answer_heads {
-	struct block of[TABLES];
-	enum table next[TABLES];
+/* The blocks of the one answer, by the state of the table, and the state that follows. */
+struct answer_blocks {
+	struct block head[TABLES], trailers[TABLES];
+	enum table after_head[TABLES], after_trailers[TABLES];
 };
 
 /* A literal field whose name is in the static table, its value plain and shorter than 127 bytes. */
@@ -77,29 +78,58 @@ static inline void put_literal(struct block *b, int indexed, unsigned name, cons
 	b->len = p + strlen(value) - b->bytes;
 }
 
-static inline void make_heads(struct answer_heads *h, size_t length)
+enum { FIRST_DYNAMIC = 62, INDEXED = 0x80, SIZE_UPDATE = 0x20, INCREMENTAL = 0x40 };
+
+/* The head of an answer; length is NULL for gRPC, which has none. */
+static inline void make_head(struct block *b, enum table t, const char *length)
 {
-	enum { STATUS_200 = 8, CONTENT_LENGTH = 28, CONTENT_TYPE = 31, DATE = 33, SERVER = 54, INDEXED = 0x80, SIZE_UPDATE = 0x20 };
+	enum { STATUS_200 = 8, CONTENT_LENGTH = 28, CONTENT_TYPE = 31, DATE = 33, SERVER = 54 };
+	int fields = length ? 4 : 3;
+	if (t == TABLE_SHRINKS)
+		b->bytes[b->len++] = SIZE_UPDATE; /* section 6.3: to nothing */
+	b->bytes[b->len++] = (char)(INDEXED | STATUS_200);
+	if (t == TABLE_HEAD || t == TABLE_ALL) {
+		int newest = FIRST_DYNAMIC + (t == TABLE_ALL); /* the trailer's field came later */
+		while (fields-- > 0)			       /* they were added in the order that is sent here */
+			b->bytes[b->len++] = (char)(INDEXED | (newest + fields));
+		return;
+	}
+	put_literal(b, t == TABLE_EMPTY, SERVER, "backend");
+	put_literal(b, t == TABLE_EMPTY, DATE, "Mon, 02 Nov 2026 10:00:00 GMT");
+	put_literal(b, t == TABLE_EMPTY, CONTENT_TYPE, length ? "text/plain" : "application/grpc");
+	if (length)
+		put_literal(b, t == TABLE_EMPTY, CONTENT_LENGTH, length);
+}
+
+/* The trailers of a gRPC answer: grpc-status: 0. */
+static inline void make_trailers(struct block *b, enum table t)
+{
+	static const char name[] = "grpc-status";
+	if (t == TABLE_SHRINKS)
+		b->bytes[b->len++] = SIZE_UPDATE;
+	if (t == TABLE_ALL) {
+		b->bytes[b->len++] = (char)(INDEXED | FIRST_DYNAMIC);
+		return;
+	}
+	b->bytes[b->len++] = t == TABLE_HEAD ? INCREMENTAL : 0; /* a new name, with and without indexing */
+	b->bytes[b->len++] = sizeof name - 1;
+	memcpy(b->bytes + b->len, name, sizeof name - 1);
+	b->len += sizeof name - 1;
+	b->bytes[b->len++] = 1;
+	b->bytes[b->len++] = '0';
+}
+
+static inline void make_blocks(struct answer_blocks *all, size_t length, int grpc)
+{
 	char digits[24];
 	snprintf(digits, sizeof digits, "%zu", length);
-	memset(h, 0, sizeof *h);
+	memset(all, 0, sizeof *all);
 	for (enum table t = 0; t < TABLES; t++) {
-		struct block *b = &h->of[t];
-		if (t == TABLE_SHRINKS)
-			b->bytes[b->len++] = SIZE_UPDATE; /* section 6.3: to nothing */
-		b->bytes[b->len++] = (char)(INDEXED | STATUS_200);
-		if (t == TABLE_FULL) {
-			for (int newest = 62, i = 3; i >= 0; i--) /* they were added in the order that is sent here */
-				b->bytes[b->len++] = (char)(INDEXED | (newest + i));
-			continue;
-		}
-		put_literal(b, t == TABLE_EMPTY, SERVER, "backend");
-		put_literal(b, t == TABLE_EMPTY, DATE, "Mon, 02 Nov 2026 10:00:00 GMT");
-		put_literal(b, t == TABLE_EMPTY, CONTENT_TYPE, "text/plain");
-		put_literal(b, t == TABLE_EMPTY, CONTENT_LENGTH, digits);
+		make_head(&all->head[t], t, grpc ? NULL : digits);
+		make_trailers(&all->trailers[t], t);
+		all->after_head[t] = t == TABLE_EMPTY ? TABLE_HEAD : t == TABLE_SHRINKS ? TABLE_OFF : t;
+		all->after_trailers[t] = t == TABLE_HEAD ? TABLE_ALL : t == TABLE_SHRINKS ? TABLE_OFF : t;
 	}
-	h->next[TABLE_EMPTY] = h->next[TABLE_FULL] = TABLE_FULL;
-	h->next[TABLE_SHRINKS] = h->next[TABLE_OFF] = TABLE_OFF;
 }
 
 #endif

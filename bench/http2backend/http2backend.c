@@ -1,11 +1,13 @@
 /*
- * http2backend PORT BYTES
+ * http2backend PORT BYTES [grpc]
  *
  * The HTTP/2 server behind the proxies (h2c with prior knowledge, RFC 9113) on one thread. Every request is answered alike:
  * 200 and BYTES of body, the pattern that all programs of the benchmark use. So it has no need to know what a request says,
  * and does not decode header blocks: nothing on the proxy's side of the measurement gets cheaper by it, and the server stays
  * out of the load generator's way on the CPU they share. (That proxies pass paths on unharmed is checked in the rows with an
  * HTTP/1 backend, which answers 404 to a wrong one.)
+ *
+ * With grpc the answer is one of gRPC: a message of BYTES in all, and the status in trailers.
  *
  * Its own answers are compressed as a good server does: the first of a connection puts its fields into the dynamic table, the
  * others refer to them. Flow control is honoured both ways; frames of all streams leave in one write; large answers take turns
@@ -68,9 +70,10 @@ struct conn {
 };
 
 static int epoll_fd;
-static size_t answer_len;
-static char buffer[BUFFER], *pattern;
-static struct answer_heads heads;
+static size_t answer_len, period; /* the answer's body repeats itself after period bytes */
+static bool grpc;
+static char buffer[BUFFER], *body;
+static struct answer_blocks blocks;
 static struct stream *spare; /* free streams, by bucket_next */
 
 static struct stream **find(struct conn *c, uint32_t id)
@@ -157,15 +160,26 @@ static void put_credit(struct conn *c, uint32_t id, uint32_t n)
 /* Sends the head of an answer, and lines its body up. */
 static void answer(struct conn *c, struct stream *s)
 {
-	const struct block *b = &heads.of[c->table];
+	const struct block *b = &blocks.head[c->table];
 	put_frame(c, HEADERS, END_HEADERS | (answer_len ? 0 : END_STREAM), s->id, b->bytes, b->len);
-	c->table = heads.next[c->table];
+	c->table = blocks.after_head[c->table];
 	if (!answer_len) {
 		drop_stream(c, s->id);
 		return;
 	}
 	s->answering = true;
 	take_turn(c, s);
+}
+
+/* The last of a body has been queued. */
+static void end_answer(struct conn *c, struct stream *s)
+{
+	if (grpc) {
+		const struct block *b = &blocks.trailers[c->table];
+		put_frame(c, HEADERS, END_HEADERS | END_STREAM, s->id, b->bytes, b->len);
+		c->table = blocks.after_trailers[c->table];
+	}
+	drop_stream(c, s->id);
 }
 
 /* Queues body frames, one stream after the other, while windows and the high water allow it. */
@@ -181,12 +195,12 @@ static void pump(struct conn *c)
 		n = n < s->window ? n : s->window;
 		n = n < c->window ? n : c->window;
 		bool last = s->sent + n == answer_len;
-		put_frame(c, DATA, last ? END_STREAM : 0, s->id, pattern + s->sent % LETTERS, n);
+		put_frame(c, DATA, last && !grpc ? END_STREAM : 0, s->id, body + s->sent % period, n);
 		s->sent += n;
 		s->window -= n;
 		c->window -= n;
 		if (last)
-			drop_stream(c, s->id);
+			end_answer(c, s);
 		else
 			take_turn(c, s);
 	}
@@ -410,19 +424,33 @@ static void accept_all(int listener)
 	}
 }
 
+/* The bytes of all answers: as many as one frame can need, or a message whole. */
+static void make_body(void)
+{
+	enum { PREFIX = 5 }; /* of a message: not compressed, and its length */
+	size_t len = grpc ? answer_len : MAX_PAYLOAD + LETTERS;
+	period = grpc ? answer_len : LETTERS;
+	if (!(body = malloc(len)))
+		die("malloc");
+	for (size_t i = 0; i < len; i++)
+		body[i] = 'a' + i % LETTERS;
+	if (grpc) {
+		body[0] = 0;
+		put32(body + 1, answer_len - PREFIX);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 3 || atoll(argv[2]) < 0 || atoll(argv[2]) > MAX_ANSWER) {
-		fprintf(stderr, "usage: http2backend PORT BYTES\n");
+	grpc = argc == 4 && strcmp(argv[3], "grpc") == 0;
+	if ((argc != 3 && !grpc) || atoll(argv[2]) < (grpc ? 5 : 0) || atoll(argv[2]) > MAX_ANSWER) {
+		fprintf(stderr, "usage: http2backend PORT BYTES [grpc]\n");
 		return 2;
 	}
 	raise_file_limit();
 	answer_len = atoll(argv[2]);
-	make_heads(&heads, answer_len);
-	if (!(pattern = malloc(MAX_PAYLOAD + LETTERS)))
-		die("malloc");
-	for (size_t i = 0; i < MAX_PAYLOAD + LETTERS; i++)
-		pattern[i] = 'a' + i % LETTERS;
+	make_blocks(&blocks, answer_len, grpc);
+	make_body();
 	int listener = listen_on(atoi(argv[1]));
 	epoll_fd = epoll_create1(0);
 	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL}, events[BATCH];
