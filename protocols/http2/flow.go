@@ -33,6 +33,10 @@ func (c *conn) returned(now time.Duration, s *stream, n int, out protocols.Outpu
 	c.replenish(now, s, out)
 }
 
+// shortestTrip is the round trip that a window is made for on paths that are shorter: clocks of loops are coarse, and an update
+// for every few KiB costs both ends more than the bytes in flight.
+const shortestTrip = time.Millisecond
+
 // replenish gives s its window back when half of it has been passed on. A window is too small for its path when half of it
 // is used up within a round trip: it doubles, as long as nobody downstream holds anything back.
 func (c *conn) replenish(now time.Duration, s *stream, out protocols.Output) {
@@ -44,7 +48,7 @@ func (c *conn) replenish(now time.Duration, s *stream, out protocols.Output) {
 	}
 	by := s.unsaid
 	most := int32(min(c.env.Limits.WindowMax, maxWindow/2))
-	if s.owed == 0 && c.timers.rtt > 0 && now-s.updated < c.timers.rtt && s.recvMax < most {
+	if s.owed == 0 && c.timers.rtt > 0 && now-s.updated < max(c.timers.rtt, shortestTrip) && s.recvMax < most {
 		larger := min(2*s.recvMax, most)
 		by += larger - s.recvMax
 		s.recvMax = larger
