@@ -29,7 +29,7 @@ type launcher struct {
 
 type launch struct {
 	cmd   *exec.Cmd
-	cpu   int
+	cpus  []int
 	reply chan error
 }
 
@@ -52,7 +52,7 @@ func newLauncher() *launcher {
 func (l *launcher) serve() {
 	runtime.LockOSThread()
 	for request := range l.requests {
-		if err := pinThread(request.cpu); err != nil {
+		if err := pinThread(request.cpus); err != nil {
 			request.reply <- err
 			continue
 		}
@@ -60,17 +60,24 @@ func (l *launcher) serve() {
 	}
 }
 
-func pinThread(cpu int) error {
+func pinThread(cpus []int) error {
 	var set unix.CPUSet
-	set.Set(cpu)
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
-		return fmt.Errorf("pin to CPU %d: %w", cpu, err)
+		return fmt.Errorf("pin to CPU %v: %w", cpus, err)
 	}
 	return nil
 }
 
 // start runs a program on one CPU. Its stderr goes to a file at logPath; stdin and stdout are as cmd says.
 func (l *launcher) start(name string, cpu int, logPath string, cmd *exec.Cmd) (*process, error) {
+	return l.startOn(name, []int{cpu}, logPath, cmd)
+}
+
+// startOn runs it on several, as the scheduler likes.
+func (l *launcher) startOn(name string, cpus []int, logPath string, cmd *exec.Cmd) (*process, error) {
 	logFile, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
@@ -85,7 +92,7 @@ func (l *launcher) start(name string, cpu int, logPath string, cmd *exec.Cmd) (*
 	// A group of their own: Ctrl-C reaches us alone, and we end them in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	reply := make(chan error)
-	l.requests <- launch{cmd: cmd, cpu: cpu, reply: reply}
+	l.requests <- launch{cmd: cmd, cpus: cpus, reply: reply}
 	if err := <-reply; err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}

@@ -26,6 +26,7 @@ type options struct {
 	guard             bool // compare with the numbers of the tree
 	record            bool // ... or make them
 	proxyCPU, loadCPU int
+	cpus              []int // that this program was allowed at its start
 }
 
 const usageText = `usage: go run ./bench [flags]
@@ -125,6 +126,7 @@ func (o *options) defaults() {
 		o.seconds = seconds
 	}
 	cpus := allowedCPUs()
+	o.cpus = cpus
 	if o.proxyCPU < 0 {
 		o.proxyCPU = cpus[0]
 	}
@@ -154,6 +156,17 @@ func (o *options) validate() error {
 		return errors.New("--profile is taken under a closed loop, and --workload names none")
 	}
 	return nil
+}
+
+// proxyCPUs are the CPUs of a proxy with n workers: its own, and the next ones after it, the load's last.
+func (o *options) proxyCPUs(n int) []int {
+	cpus := []int{o.proxyCPU}
+	for _, cpu := range append(slices.DeleteFunc(slices.Clone(o.cpus), func(cpu int) bool { return cpu == o.loadCPU }), o.loadCPU) {
+		if len(cpus) < n && cpu != o.proxyCPU {
+			cpus = append(cpus, cpu)
+		}
+	}
+	return cpus
 }
 
 // allowedCPUs lists the CPUs that this process may use; there is at least one.

@@ -29,6 +29,7 @@ type peer struct {
 	check  func(p setup) []string // arguments that make it validate its configuration and exit; nil when it cannot
 	links  []link                 // what it can speak; nil: everything that there is
 	routes bool                   // its configuration can have many routes
+	single bool                   // it has one worker, whatever it is told
 	// version prints the version; nil when it is part of the repository.
 	version []string
 }
@@ -70,7 +71,7 @@ func (b *bench) buildSluice(ctx context.Context) (string, error) {
 func (p peer) speaks(l link) bool { return p.links == nil || slices.Contains(p.links, l) }
 
 // does tells whether a peer can do a workload.
-func (p peer) does(d deployment) bool { return p.speaks(d.link) && (d.routes == 0 || p.routes) }
+func (p peer) does(d deployment) bool { return p.speaks(d.link) && (d.routes == 0 || p.routes) && (d.workers <= 1 || !p.single) }
 
 // versionOf is the first line that a peer says about itself.
 func (p peer) versionOf(ctx context.Context, binary string) string {

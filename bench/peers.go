@@ -17,7 +17,8 @@ func ourPeers() []peer {
 			find: func(ctx context.Context, b *bench) (string, error) { return b.shop.compile(ctx, "forwarder") },
 			args: func(p setup) []string { return []string{fmt.Sprint(p.Listen), fmt.Sprint(p.Backend)} },
 			// Bytes are bytes: it can have any protocol on both sides, as long as it is the same one.
-			links: []link{{http1, http1}, {http2, http2}, {http2, grpc}, {tcp, tcp}},
+			links:  []link{{http1, http1}, {http2, http2}, {http2, grpc}, {tcp, tcp}},
+			single: true,
 		},
 		{
 			name: subject, about: "this gateway, its defaults",

@@ -146,6 +146,7 @@ func (b *bench) step(format string, args ...any) {
 type deployment struct {
 	link        link
 	backend     int // the port of the backend
+	workers     int // 0: one
 	routes      int // that it chooses from
 	held        int // idle connections beside those that work
 	connections int // that it must be able to hold, at most
@@ -159,7 +160,7 @@ func (d deployment) shares(e deployment) bool {
 
 // deploymentFor a workload; its backend runs already.
 func (b *bench) deploymentFor(w workload) deployment {
-	d := deployment{link: w.link, backend: b.backendPort, routes: w.routes, held: w.held, connections: w.inFlight() + w.held}
+	d := deployment{link: w.link, backend: b.backendPort, workers: w.workers, routes: w.routes, held: w.held, connections: w.inFlight() + w.held}
 	if w.link.up == http2 || w.link.up == grpc {
 		d.backend = b.http2Ports[http2Answer{size: w.answer, grpc: w.link.up == grpc}]
 	}
@@ -174,7 +175,7 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 		return nil, err
 	}
 	s := setup{
-		Listen: listen, Backend: d.backend, Admin: admin, Workers: 1, Down: d.link.down.String(), Up: d.link.up.String(), Routes: d.routes,
+		Listen: listen, Backend: d.backend, Admin: admin, Workers: max(1, d.workers), Down: d.link.down.String(), Up: d.link.up.String(), Routes: d.routes,
 		Connections: d.connections + spareConnections, Files: filesFor(d.connections), Buffer: "32k",
 	}
 	if d.link.up == grpc {
@@ -184,7 +185,7 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}
-	p, err := b.launch.start(c.name, b.options.proxyCPU, s.Dir+"/output", c.command(s))
+	p, err := b.launch.startOn(c.name, b.options.proxyCPUs(s.Workers), s.Dir+"/output", c.command(s))
 	if err != nil {
 		return nil, err
 	}

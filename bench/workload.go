@@ -45,6 +45,7 @@ type workload struct {
 	answer      int     // bytes of body in every answer
 	body        int     // bytes of body in every request; 0: GET
 	fields      int     // header fields in every request, beside the usual ones
+	workers     int     // of the proxy; 0: one
 	routes      int     // how many the proxy chooses from; 0: one for everything
 	held        int     // connections that stay idle beside those that work
 	fresh       bool    // a new connection for every request
@@ -55,7 +56,10 @@ type workload struct {
 	rivals      []string
 }
 
-const tiny = "tiny"
+const (
+	tiny       = "tiny"
+	twoWorkers = "tiny-2w" // the same with two workers
+)
 
 // The HTTP/2 workloads. Their names are those of the links, with what differs from 32 connections x 32 streams.
 const (
@@ -108,13 +112,14 @@ func openWorkloads() []workload {
 // specialWorkloads need proxies of their own.
 func specialWorkloads() []workload {
 	base := workload{kind: closedLoop, connections: 64, path: "/tiny", answer: 64, rivals: []string{rival, "haproxy"}}
-	crowd, routes, bytes, idle := base, base, base, base
+	two, crowd, routes, bytes, idle := base, base, base, base, base
+	two.name, two.about, two.workers = twoWorkers, "GET, answers of 200 bytes, two workers (on two CPUs, one of them shares with the load)", 2
 	crowd.name, crowd.about, crowd.held = "crowd", "GET beside 8000 idle connections", 8000
 	routes.name, routes.about, routes.routes, routes.path = "routes100k", "GET, 100 000 routes by path", 100000, "/r/"
 	bytes.name, bytes.about, bytes.link, bytes.rivals = "tcp", "TCP, 250 bytes there and 200 back", link{tcp, tcp}, []string{"haproxy"}
 	idle.name, idle.about = "idle", "keep-alive connections that have served one request each"
 	idle.kind, idle.connections, idle.quick = idleHold, 8000, true
-	return []workload{crowd, routes, bytes, idle}
+	return []workload{two, crowd, routes, bytes, idle}
 }
 
 // http2Workloads are the same three against both kinds of backend, and gRPC.
