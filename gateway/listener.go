@@ -94,7 +94,7 @@ func (g *Gateway) downstreamProtocols(names []string) (list []*protocols.Protoco
 			continue
 		}
 		for _, p := range codecs() {
-			if p.Detect != nil {
+			if p.ID != protocols.ProtocolTCP { // anything is TCP
 				list = append(list, g.protocols[p.Name])
 			}
 		}
