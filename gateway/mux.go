@@ -22,14 +22,16 @@ const (
 // A mux is a downstream connection that serves many exchanges at once.
 type mux struct {
 	session
-	codec    protocols.Multiplexer
-	first    *stream       // the exchanges in progress
-	moved    time.Duration // bytes last came, or left, or the last exchange ended
-	buffered int           // the output that waited when the timer last looked
-	unread   int           // bytes that Decode has left with the loop
-	ageEnd   time.Duration // when the client is asked to take another connection; never, if nobody says so
-	phase    muxPhase
-	eof      bool // the client has closed its sending direction
+	codec  protocols.Multiplexer
+	first  *stream       // the exchanges in progress
+	moved  time.Duration // bytes last came, or left, or the last exchange ended
+	left   time.Duration // bytes last left, as far as the timer has seen
+	told   uint64        // bytes that had left when the timer last looked
+	unread int           // bytes that Decode has left with the loop
+	since  time.Duration // the first of them came
+	ageEnd time.Duration // when the client is asked to take another connection; never, if nobody says so
+	phase  muxPhase
+	eof    bool // the client has closed its sending direction
 }
 
 func newMux(base session) *mux {
@@ -56,6 +58,9 @@ func (m *mux) Received(c loop.Conn, b []byte) int {
 	now := m.w.loop.Now()
 	m.moved = now
 	n, err := m.codec.Decode(now, b, m, c)
+	if n > 0 || m.unread == 0 {
+		m.since = now // what is left has its time as a whole: trickling it does not help
+	}
 	m.unread = len(b) - n
 	if err != nil {
 		m.refuse(err)
@@ -178,7 +183,15 @@ func (m *mux) ReadClosed(c loop.Conn, rest []byte) {
 		return
 	}
 	m.eof = true
-	if err := m.codec.DecodeEOF(m.w.loop.Now(), rest, m, c); err != nil {
+	now := m.w.loop.Now()
+	var err error
+	for n := -1; n != 0 && err == nil && m.codec.Status().Yielded; rest = rest[n:] {
+		n, err = m.codec.Decode(now, rest, m, c)
+	}
+	if err == nil {
+		err = m.codec.DecodeEOF(now, rest, m, c)
+	}
+	if err != nil {
 		m.refuse(err)
 		return
 	}
@@ -186,6 +199,7 @@ func (m *mux) ReadClosed(c loop.Conn, rest []byte) {
 		next := st.nextInSession
 		if st.request.state != directionEnded {
 			st.gone(protocols.ReasonClientGone)
+			next = m.first // others may have ended with it
 		}
 		st = next
 	}
@@ -248,5 +262,5 @@ func (m *mux) drain(now time.Duration) {
 	}
 	m.phase = muxLeaving
 	m.announceEnd(now)
-	m.armBy(m.codecDeadline())
+	m.armBy(now) // the codec may have nothing more to say
 }

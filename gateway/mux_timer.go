@@ -33,9 +33,9 @@ func (m *mux) deadline() time.Duration {
 // idleDeadline is how long the connection may go on without a stream.
 func (m *mux) idleDeadline() time.Duration {
 	switch {
-	case m.unread > 0 || m.received == 0 && !m.codec.Status().Idle:
-		return after(m.moved, m.l.timeouts.Head)
-	case m.phase == muxLeaving:
+	case m.unread > 0:
+		return after(m.since, m.l.timeouts.Head)
+	case m.phase == muxLeaving, m.w.draining != drainOff:
 		return m.moved + drainIdle
 	}
 	return after(m.moved, m.l.idle)
@@ -46,7 +46,7 @@ func (m *mux) idleDeadline() time.Duration {
 func (m *mux) streamDeadline(st *stream) time.Duration {
 	d := st.progressDeadline()
 	if st.answer.state == directionFull && m.conn.Buffered() > protocols.OutputHigh {
-		d = max(d, after(m.moved, m.l.timeouts.Progress))
+		d = max(d, after(m.left, m.l.timeouts.Progress))
 	}
 	return d
 }
@@ -61,11 +61,12 @@ func (m *mux) Expired(_ *loop.Timer, now time.Duration) {
 	if m.phase == muxClosing {
 		return
 	}
-	n := m.conn.Buffered()
-	if n < m.buffered {
-		m.moved = now
+	if _, sent := m.conn.Transferred(); sent != m.told {
+		m.told, m.left = sent, now
+		if m.conn.Buffered() > 0 {
+			m.moved = now
+		}
 	}
-	m.buffered = n
 	if m.codecDeadline() <= now {
 		if err := m.codec.Advance(now, m, m.conn); err != nil {
 			m.refuse(err)
@@ -83,6 +84,7 @@ func (m *mux) Expired(_ *loop.Timer, now time.Duration) {
 		st.noticeProgress(now)
 		if m.streamDeadline(st) <= now {
 			m.streamExpired(st)
+			next = m.first // others may have ended with it
 		}
 		st = next
 	}
@@ -102,6 +104,7 @@ func (m *mux) streamExpired(st *stream) {
 	case protocols.ReasonIdleTimeout:
 		st.cut(r)
 	default:
+		st.moved = m.w.loop.Now() // the client has its time to take the answer
 		st.fail(r)
 	}
 }
@@ -109,11 +112,14 @@ func (m *mux) streamExpired(st *stream) {
 // idleExpired ends a connection that nobody uses.
 func (m *mux) idleExpired(now time.Duration) {
 	switch {
-	case m.unread > 0 || !m.codec.Status().Idle:
+	case m.unread > 0:
 		m.w.shard.Inc(m.l.counters.Failed[protocols.ReasonHeadTimeout])
 		m.close(loop.CloseFlushed, nil)
 	case m.phase == muxLeaving:
 		m.close(loop.CloseFlushed, nil)
+	case m.w.draining != drainOff:
+		m.drain(now)
+		m.moved = now
 	default:
 		// A request that is on its way is not lost: the client learns that it was not processed.
 		m.w.shard.Inc(m.l.counters.Failed[protocols.ReasonIdleTimeout])
