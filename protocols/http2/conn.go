@@ -135,6 +135,7 @@ func (c *conn) step(t *call, b []byte) (k int, r rule) {
 func (c *conn) readPreface(t *call, b []byte) (int, rule) {
 	switch detect(b) {
 	case protocols.MatchMaybe:
+		c.need = int32(len(b) + 1)
 		return 0, ruleOK
 	case protocols.MatchYes:
 		c.input = inputFirst
@@ -146,6 +147,7 @@ func (c *conn) readPreface(t *call, b []byte) (int, rule) {
 	case protocols.MatchYes:
 		return 0, rulePrefaceHTTP1
 	case protocols.MatchMaybe:
+		c.need = int32(len(b) + 1)
 		return 0, ruleOK
 	default:
 		return 0, rulePreface
@@ -177,6 +179,7 @@ func looksLikeHTTP1(b []byte) protocols.Match {
 // readFrame reads a frame, or the head of a DATA frame.
 func (c *conn) readFrame(t *call, b []byte) (int, rule) {
 	if len(b) < headerLen {
+		c.need = headerLen
 		return 0, ruleOK
 	}
 	f := parseFrame(b)
@@ -308,6 +311,16 @@ func (c *conn) Closed() {
 // DecodeEOF implements protocols.Codec. A server still answers the requests that came whole, as far as the windows that
 // it has allow; the others are void. At a client all of them are: what is missing of an answer will not come.
 func (c *conn) DecodeEOF(now time.Duration, rest []byte, sink protocols.Sink, out protocols.Output) error {
+	for c.input != inputEnded && len(rest) > 0 { // what an earlier Decode has yielded in front of
+		n, err := c.Decode(now, rest, sink, out)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		rest = rest[n:]
+	}
 	if c.input == inputEnded {
 		return nil
 	}
@@ -356,7 +369,7 @@ func (c *conn) Status() protocols.Status {
 	if s.Phase != protocols.PhaseOpen {
 		return s
 	}
-	s.Idle = c.streams.n == 0 && c.need == 0
+	s.Idle = c.streams.n == 0 && c.need == 0 && c.left == 0 && c.drop == 0
 	if c.leaving != leavingNot || c.role == roleClient && c.nextOpen > maxStream {
 		s.Phase = protocols.PhaseDraining
 	} else if c.role == roleClient {

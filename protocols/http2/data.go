@@ -18,6 +18,7 @@ func (c *conn) readData(t *call, f frame, b []byte) (int, rule) {
 			return 0, ruleFrameFixed
 		}
 		if len(b) == k {
+			c.need = int32(k + 1)
 			return 0, ruleOK
 		}
 		pad = int(b[k])

@@ -287,6 +287,36 @@ func TestUpgradeFromClient(t *testing.T) {
 	}
 }
 
+// A connection is not idle while a part of something has come: whoever trickles a head has the time of a head.
+func TestPartsAreNotIdle(t *testing.T) {
+	w := hello().ack().get(1)
+	e := newEnd(roleServer, protocols.Limits{})
+	at := map[int]bool{0: true, len(preface): true, len(preface) + headerLen: true, len(preface) + 2*headerLen: true}
+	for i := range w.b {
+		if got := e.codec.Status().Idle; got != at[i] {
+			t.Errorf("behind %d bytes idle is %v", i, got)
+		}
+		e.recv(&script{b: w.b[i : i+1]})
+	}
+	e = server(t, protocols.Limits{})
+	e.recv(new(script).get(1).word(frameReset, 1, 0).raw("\x00\x00\x05\x00\x00\x00\x00\x00\x01ab"))
+	if e.codec.Status().Idle {
+		t.Error("idle within a frame that is dropped")
+	}
+}
+
+// The end of input takes what Decode has yielded in front of with it.
+func TestEndOfInputBehindManyRequests(t *testing.T) {
+	e := server(t, protocols.Limits{Streams: 1000})
+	w := new(script)
+	for i := range 200 {
+		w.get(nth(i))
+	}
+	if err := e.codec.DecodeEOF(0, w.b, &e.sink, &e.out); err != nil || e.codec.streams.n != 200 {
+		t.Errorf("%v, %d requests", err, e.codec.streams.n)
+	}
+}
+
 // The requests that came whole are answered behind the end of input; the others are void.
 func TestEndOfInputAtServer(t *testing.T) {
 	e := server(t, protocols.Limits{})
