@@ -62,8 +62,8 @@ func (st *stream) filterRequest(ev *protocols.Event) *protocols.Event {
 	}
 	if ev.Kind == protocols.KindTrailer {
 		if len(data) > 0 {
-			st.piece = protocols.Event{Kind: protocols.KindData, Data: data}
-			st.sendRequest(&st.piece, 0)
+			st.w.piece = protocols.Event{Kind: protocols.KindData, Data: data}
+			st.sendRequest(&st.w.piece, 0)
 		}
 		if st.state == upstreamNone {
 			return nil
@@ -78,8 +78,8 @@ func (st *stream) changed(ev *protocols.Event, data []byte) *protocols.Event {
 	if len(data) == 0 && !ev.End {
 		return nil
 	}
-	st.piece = protocols.Event{Kind: protocols.KindData, End: ev.End, Data: data}
-	return &st.piece
+	st.w.piece = protocols.Event{Kind: protocols.KindData, End: ev.End, Data: data}
+	return &st.w.piece
 }
 
 // filterHead makes of the head of the answer what goes on.
@@ -100,8 +100,8 @@ func (st *stream) filterAnswer(ev *protocols.Event) *protocols.Event {
 		return st.changed(ev, data)
 	}
 	if len(data) > 0 {
-		st.piece = protocols.Event{Kind: protocols.KindData, Data: data}
-		st.sendAnswer(&st.piece, 0)
+		st.w.piece = protocols.Event{Kind: protocols.KindData, Data: data}
+		st.sendAnswer(&st.w.piece, 0)
 	}
 	if st.answer.state == directionEnded {
 		return nil

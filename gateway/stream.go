@@ -62,7 +62,6 @@ type stream struct {
 	resp     protocols.Header
 	replay   []byte // the request body sent so far, while a retry may need it
 	stages   []filter.Stage
-	piece    protocols.Event // what filters have made of one
 	// nextInSession and prevInSession are the other streams of a multiplexed connection.
 	nextInSession, prevInSession *stream
 	toClient                     protocols.Event
@@ -77,9 +76,10 @@ type exchange struct {
 	id      protocols.StreamID
 	state   upstreamState
 
-	request flow
-	answer  flow
-	tunnel  bool // bytes pass unframed in both directions
+	request  flow
+	answer   flow
+	tunnel   bool // bytes pass unframed in both directions
+	wasReset bool // the client was told that the answer is void
 	// headWaits: the head of the answer waits for its turn on the client's connection; headEnd: it is all of the answer.
 	headWaits, headEnd bool
 	// headOnly: the timeout ends with the head of the answer.
@@ -262,11 +262,12 @@ func (st *stream) fail(r protocols.Reason) {
 func (st *stream) cut(r protocols.Reason) {
 	st.reason = r
 	st.dropUpstream(r)
-	st.toClient = protocols.Event{Kind: protocols.KindReset, Stream: st.id, Reason: r}
-	_, _ = st.s.codec.Encode(st.w.loop.Now(), &st.toClient, st.s.conn)
+	st.w.toClient = protocols.Event{Kind: protocols.KindReset, Stream: st.id, Reason: r}
+	_, _ = st.s.codec.Encode(st.w.loop.Now(), &st.w.toClient, st.s.conn)
 	if st.answer.state == directionWaiting {
 		st.status = r.Status()
 	}
+	st.wasReset = true
 	st.abandon()
 }
 

@@ -19,6 +19,7 @@ func (st *stream) Event(ev *protocols.Event) protocols.Verdict {
 			return protocols.Pause
 		}
 		st.answered = now
+		st.w.giveHead(st)
 		st.resp.Take(ev.Header)
 		st.status = st.resp.Status
 		if !st.editTunnelAnswer() {
@@ -51,8 +52,8 @@ func (st *stream) interim(ev *protocols.Event) protocols.Verdict {
 	if st.s.conn.Buffered() > protocols.OutputHigh {
 		return protocols.More
 	}
-	st.toClient = protocols.Event{Kind: protocols.KindHead, Interim: true, Stream: st.id, Header: ev.Header}
-	if _, err := st.s.codec.Encode(st.w.loop.Now(), &st.toClient, st.s.conn); err != nil {
+	st.w.toClient = protocols.Event{Kind: protocols.KindHead, Interim: true, Stream: st.id, Header: ev.Header}
+	if _, err := st.s.codec.Encode(st.w.loop.Now(), &st.w.toClient, st.s.conn); err != nil {
 		st.detail = err.Error()
 		st.fail(protocols.ReasonInternal)
 	}
@@ -84,8 +85,8 @@ func (st *stream) sendAnswerHead(end bool) protocols.Verdict {
 
 // encodeHead encodes st.resp, or lets it wait for its turn: then flushAnswer does it.
 func (st *stream) encodeHead(end bool) error {
-	st.toClient = protocols.Event{Kind: protocols.KindHead, End: end, Stream: st.id, Header: &st.resp, Reason: st.reason}
-	_, err := st.s.codec.Encode(st.w.loop.Now(), &st.toClient, st.s.conn)
+	st.w.toClient = protocols.Event{Kind: protocols.KindHead, End: end, Stream: st.id, Header: &st.resp, Reason: st.reason}
+	_, err := st.s.codec.Encode(st.w.loop.Now(), &st.w.toClient, st.s.conn)
 	st.headWaits, st.headEnd = err == protocols.ErrWait, end //nolint:errorlint // returned as it is
 	switch {
 	case st.headWaits:
@@ -110,10 +111,10 @@ func (st *stream) sendAnswer(ev *protocols.Event, came int) protocols.Verdict {
 	f := &st.answer
 	n := 0
 	if f.hold.empty() && !st.headWaits {
-		st.toClient = *ev
-		st.toClient.Stream = st.id
+		st.w.toClient = *ev
+		st.w.toClient.Stream = st.id
 		var err error
-		n, err = st.s.codec.Encode(st.w.loop.Now(), &st.toClient, st.s.conn)
+		n, err = st.s.codec.Encode(st.w.loop.Now(), &st.w.toClient, st.s.conn)
 		if err != nil {
 			return st.unspeakable(err)
 		}
@@ -176,11 +177,11 @@ func (st *stream) flushAnswer() {
 		}
 	}
 	for !f.hold.empty() {
-		f.hold.fill(&st.toClient)
-		st.toClient.Stream = st.id
-		end := st.toClient.End
-		data := st.toClient.Data
-		n, err := st.s.codec.Encode(now, &st.toClient, st.s.conn)
+		f.hold.fill(&st.w.toClient)
+		st.w.toClient.Stream = st.id
+		end := st.w.toClient.End
+		data := st.w.toClient.Data
+		n, err := st.s.codec.Encode(now, &st.w.toClient, st.s.conn)
 		if err != nil {
 			st.unspeakable(err)
 			return

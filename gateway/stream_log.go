@@ -60,7 +60,7 @@ func (st *stream) account() {
 	if l.tcp == nil {
 		w.shard.Inc(c.Responses.Of(st.status))
 	}
-	if st.toClient.Kind == protocols.KindReset || st.reason == protocols.ReasonClientGone {
+	if st.wasReset || st.reason == protocols.ReasonClientGone {
 		w.shard.Inc(c.RequestsReset)
 	}
 	if st.host != nil {

@@ -27,6 +27,7 @@ func (st *stream) reply(status int) {
 		b = append(b, '\n')
 	}
 	st.w.scratch = b
+	st.w.giveHead(st)
 	st.resp.SetAnswer(status, "text/plain; charset=utf-8", int64(len(b)))
 	st.answerLocally(b)
 }
@@ -69,16 +70,16 @@ func (st *stream) answerLocally(body []byte) {
 
 // encodeLocalBody sends the body of a local reply, or holds it as any other.
 func (st *stream) encodeLocalBody(body []byte) error {
-	st.toClient = protocols.Event{Kind: protocols.KindData, End: true, Stream: st.id, Data: body}
+	st.w.toClient = protocols.Event{Kind: protocols.KindData, End: true, Stream: st.id, Data: body}
 	n := 0
 	if !st.headWaits {
 		var err error
-		if n, err = st.s.codec.Encode(st.w.loop.Now(), &st.toClient, st.s.conn); err != nil || n == len(body) {
+		if n, err = st.s.codec.Encode(st.w.loop.Now(), &st.w.toClient, st.s.conn); err != nil || n == len(body) {
 			return err
 		}
 	}
 	st.answer.state = directionFull
-	if !st.answer.hold.add(st.w, &st.toClient, n) {
+	if !st.answer.hold.add(st.w, &st.w.toClient, n) {
 		return errHeld
 	}
 	return nil
@@ -101,6 +102,7 @@ func (st *stream) refuse(r protocols.Reason, detail string) {
 func (st *stream) redirect() {
 	b := st.route.AppendLocation(st.w.scratch[:0], &st.req, "http")
 	st.w.scratch = b
+	st.w.giveHead(st)
 	st.resp.SetAnswer(st.route.RedirectCode(), "", 0)
 	st.resp.Add("Location", b)
 	st.editAnswerFields()
@@ -113,6 +115,7 @@ func (st *stream) direct() {
 	if len(st.route.directBody) == 0 {
 		contentType = ""
 	}
+	st.w.giveHead(st)
 	st.resp.SetAnswer(st.route.Rule.Direct.Status, contentType, int64(len(st.route.directBody)))
 	st.editAnswerFields()
 	st.answerLocally(st.route.directBody)

@@ -70,9 +70,9 @@ func (st *stream) requestEvent(ev *protocols.Event) protocols.Verdict {
 func (st *stream) sendRequest(ev *protocols.Event, came int) protocols.Verdict {
 	n := 0
 	if st.state == upstreamLeased && st.replayed == len(st.replay) && st.request.hold.empty() {
-		st.toServer = protocols.Event{Kind: ev.Kind, End: ev.End, Header: ev.Header, Data: ev.Data}
+		st.w.toServer = protocols.Event{Kind: ev.Kind, End: ev.End, Header: ev.Header, Data: ev.Data}
 		var err error
-		n, err = st.lease.Encode(&st.toServer)
+		n, err = st.lease.Encode(&st.w.toServer)
 		if err != nil {
 			st.refuseByUs(err)
 			return protocols.More
@@ -137,8 +137,8 @@ func (st *stream) flushRequest() {
 	f := &st.request
 	if st.replayed < len(st.replay) {
 		end := f.state == directionEnded && f.hold.empty()
-		st.toServer = protocols.Event{Kind: protocols.KindData, End: end, Data: st.replay[st.replayed:]}
-		n, err := st.lease.Encode(&st.toServer)
+		st.w.toServer = protocols.Event{Kind: protocols.KindData, End: end, Data: st.replay[st.replayed:]}
+		n, err := st.lease.Encode(&st.w.toServer)
 		if err != nil {
 			st.refuseByUs(err)
 			return
@@ -152,10 +152,10 @@ func (st *stream) flushRequest() {
 		}
 	}
 	for !f.hold.empty() {
-		f.hold.fill(&st.toServer)
-		kind, end := st.toServer.Kind, st.toServer.End
-		data := st.toServer.Data
-		n, err := st.lease.Encode(&st.toServer)
+		f.hold.fill(&st.w.toServer)
+		kind, end := st.w.toServer.Kind, st.w.toServer.End
+		data := st.w.toServer.Data
+		n, err := st.lease.Encode(&st.w.toServer)
 		if err != nil {
 			st.refuseByUs(err)
 			return

@@ -97,8 +97,8 @@ func (st *stream) begin(lease *upstream.Lease) {
 	if t := st.route.retry.TryTimeout; t > 0 {
 		st.w.loop.Arm(&st.tryTimer, st.w.loop.Now()+t)
 	}
-	st.toServer = protocols.Event{Kind: protocols.KindHead, End: bodiless, Header: &st.req}
-	if _, err := lease.Encode(&st.toServer); err != nil {
+	st.w.toServer = protocols.Event{Kind: protocols.KindHead, End: bodiless, Header: &st.req}
+	if _, err := lease.Encode(&st.w.toServer); err != nil {
 		st.refuseByUs(err)
 		return
 	}
