@@ -68,6 +68,9 @@ func TestLoadCountsWhatTheBackendServes(t *testing.T) {
 		{name: "16k", connections: 8, path: "/16k", answer: 16 << 10},
 		{name: "1m, short writes", connections: 4, path: "/1m", answer: 1 << 20},
 		{name: "post", connections: 8, path: "/tiny", answer: 64, body: 4 << 10},
+		{name: "websocket", connections: 8, path: "/tiny", answer: 64, body: 100, websocket: true},
+		{name: "new connections", connections: 8, path: "/tiny", answer: 64, fresh: true},
+		{name: "routes and fields", connections: 8, path: "/r/", answer: 64, routes: 1000, fields: 50},
 		{name: "post 3m, short writes", connections: 2, path: "/1k", answer: 1 << 10, body: 3 << 20},
 	} {
 		t.Run(w.name, func(t *testing.T) {
@@ -90,6 +93,9 @@ func TestLoadCountsWhatTheBackendServes(t *testing.T) {
 			}
 			if got, want := bytes-bytesBefore, result.AllRequests*uint64(w.body); got != want {
 				t.Errorf("the backend got %d bytes of bodies, want %d", got, want)
+			}
+			if w.fresh != (result.Reconnects >= result.Requests) {
+				t.Errorf("%d connections were opened anew for %d requests", result.Reconnects, result.Requests)
 			}
 			checkHistogram(t, result)
 		})

@@ -38,6 +38,7 @@ type peer struct {
 type setup struct {
 	Listen, Backend, Admin int    // ports on 127.0.0.1
 	Down, Up               string // what is spoken on both sides: http1, http2 or tcp
+	WebSocket              bool   // what HTTP/1 is upgraded to
 	GRPC                   bool   // it is gRPC that HTTP/2 carries
 	Dir, Config            string // a private directory, and the filled template in it
 	Workers                int
@@ -71,7 +72,9 @@ func (b *bench) buildSluice(ctx context.Context) (string, error) {
 func (p peer) speaks(l link) bool { return p.links == nil || slices.Contains(p.links, l) }
 
 // does tells whether a peer can do a workload.
-func (p peer) does(d deployment) bool { return p.speaks(d.link) && (d.routes == 0 || p.routes) && (d.workers <= 1 || !p.single) }
+func (p peer) does(d deployment) bool {
+	return p.speaks(d.link) && (d.routes == 0 || p.routes) && (d.workers <= 1 || !p.single)
+}
 
 // versionOf is the first line that a peer says about itself.
 func (p peer) versionOf(ctx context.Context, binary string) string {

@@ -148,6 +148,7 @@ type deployment struct {
 	backend     int // the port of the backend
 	workers     int // 0: one
 	routes      int // that it chooses from
+	websocket   bool
 	held        int // idle connections beside those that work
 	connections int // that it must be able to hold, at most
 }
@@ -160,7 +161,10 @@ func (d deployment) shares(e deployment) bool {
 
 // deploymentFor a workload; its backend runs already.
 func (b *bench) deploymentFor(w workload) deployment {
-	d := deployment{link: w.link, backend: b.backendPort, workers: w.workers, routes: w.routes, held: w.held, connections: w.inFlight() + w.held}
+	d := deployment{
+		link: w.link, backend: b.backendPort, workers: w.workers, routes: w.routes, websocket: w.websocket, held: w.held,
+		connections: w.inFlight() + w.held,
+	}
 	if w.link.up == http2 || w.link.up == grpc {
 		d.backend = b.http2Ports[http2Answer{size: w.answer, grpc: w.link.up == grpc}]
 	}
@@ -176,6 +180,7 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 	}
 	s := setup{
 		Listen: listen, Backend: d.backend, Admin: admin, Workers: max(1, d.workers), Down: d.link.down.String(), Up: d.link.up.String(), Routes: d.routes,
+		WebSocket:   d.websocket,
 		Connections: d.connections + spareConnections, Files: filesFor(d.connections), Buffer: "32k",
 	}
 	if d.link.up == grpc {

@@ -49,6 +49,7 @@ type workload struct {
 	routes      int     // how many the proxy chooses from; 0: one for everything
 	held        int     // connections that stay idle beside those that work
 	fresh       bool    // a new connection for every request
+	websocket   bool    // a request is a message of body bytes, and its answer the echo
 	load        float64 // open loop: the offered rate, as a part of a peer's saturation under the tiny workload
 	own         bool    // ... of each peer's own; otherwise of the rival's
 	quick       bool    // part of --quick
@@ -112,14 +113,15 @@ func openWorkloads() []workload {
 // specialWorkloads need proxies of their own.
 func specialWorkloads() []workload {
 	base := workload{kind: closedLoop, connections: 64, path: "/tiny", answer: 64, rivals: []string{rival, "haproxy"}}
-	two, crowd, routes, bytes, idle := base, base, base, base, base
+	two, crowd, routes, sockets, bytes, idle := base, base, base, base, base, base
 	two.name, two.about, two.workers = twoWorkers, "GET, answers of 200 bytes, two workers (on two CPUs, one of them shares with the load)", 2
 	crowd.name, crowd.about, crowd.held = "crowd", "GET beside 8000 idle connections", 8000
 	routes.name, routes.about, routes.routes, routes.path = "routes100k", "GET, 100 000 routes by path", 100000, "/r/"
+	sockets.name, sockets.about, sockets.websocket, sockets.body = "websocket", "WebSocket, echo of messages of 100 bytes", true, 100
 	bytes.name, bytes.about, bytes.link, bytes.rivals = "tcp", "TCP, 250 bytes there and 200 back", link{tcp, tcp}, []string{"haproxy"}
 	idle.name, idle.about = "idle", "keep-alive connections that have served one request each"
 	idle.kind, idle.connections, idle.quick = idleHold, 8000, true
-	return []workload{two, crowd, routes, bytes, idle}
+	return []workload{two, crowd, routes, sockets, bytes, idle}
 }
 
 // http2Workloads are the same three against both kinds of backend, and gRPC.
@@ -174,6 +176,9 @@ func (w workload) args(port int) []string {
 	}
 	if w.routes > 0 {
 		args = append(args, "--routes", strconv.Itoa(w.routes))
+	}
+	if w.websocket {
+		args = append(args, "--websocket")
 	}
 	if w.fresh {
 		args = append(args, "--fresh")

@@ -6,7 +6,8 @@
  *
  *   /tiny  about 200 bytes in all     /128 /1k /16k /1m  that many bytes of body     /stats  what it has served, as JSON
  *
- * /r/ and anything is answered as /tiny is.
+ * /r/ and anything is answered as /tiny is. A WebSocket handshake with the load generator's key becomes an echo of small binary
+ * messages (RFC 6455).
  *
  * A request body (Content-Length) is read, and compared with the pattern that the load generator sends: a wrong byte is
  * answered with 400, so a proxy that damages an upload is caught. Pipelined requests are answered in order. A read costs
@@ -42,19 +43,22 @@ static struct answer answers[] = {
 	{.path = "/16k", .body = 16 << 10}, {.path = "/1m", .body = 1 << 20},
 };
 static const char not_found[] = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+static const char switching[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+				"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 static const char bad_request[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /*
  *   HEAD --complete--> (BODY) --complete--> answer --written--> HEAD
  *                                              `--short write--> FLUSH --written--> HEAD
+ *   HEAD --a WebSocket handshake--> ECHO
  *   any --"Connection: close" or a bad request, written--> closed
  */
-enum state { IN_HEAD, IN_BODY, IN_FLUSH };
+enum state { IN_HEAD, IN_BODY, IN_FLUSH, IN_ECHO };
 
 struct conn {
 	int fd;
 	enum state state;
-	bool close_after, damaged;
+	bool close_after, damaged, upgrades;
 	const struct answer *answer; /* NULL: not found, or stats */
 	bool stats;
 	size_t body_at, body_len;
@@ -142,6 +146,8 @@ static bool parse_head(struct conn *c, const char *head, size_t len)
 			c->answer = &answers[i];
 	if (n > 3 && memcmp(path, "/r/", 3) == 0)
 		c->answer = &answers[0];
+	const char *key = field(head, len, "Sec-WebSocket-Key");
+	c->upgrades = field(head, len, "Upgrade") && key && strncmp(key, "dGhlIHNhbXBsZSBub25jZQ==", 24) == 0;
 	c->stats = n == 6 && memcmp(path, "/stats", 6) == 0;
 	const char *v = field(head, len, "Connection");
 	bool old = memcmp(line_end - 3, "1.0", 3) == 0;
@@ -199,7 +205,10 @@ static enum wrote write_out(struct conn *c)
 
 static enum wrote answer(struct conn *c)
 {
-	if (c->damaged) {
+	if (c->upgrades) {
+		c->out = switching;
+		c->out_len = sizeof switching - 1;
+	} else if (c->damaged) {
 		c->close_after = true;
 		c->out = bad_request;
 		c->out_len = sizeof bad_request - 1;
@@ -221,11 +230,46 @@ static enum wrote answer(struct conn *c)
 	return write_out(c);
 }
 
+/*
+ * Echoes whole messages and returns how many bytes they took, or -1 when the connection is gone. The client has one message in
+ * flight, so what is sent always finds room; a peer that sends more than it reads is dropped.
+ */
+static ssize_t echo(struct conn *c, const char *bytes, size_t n)
+{
+	enum { HEADER = 2, KEY = 4, MOST = 125, ROOM = 64 << 10 };
+	static char out[ROOM];
+	size_t at = 0, len = 0;
+	while (n - at >= HEADER + KEY && len + HEADER + MOST <= ROOM) {
+		const unsigned char *in = (const unsigned char *)bytes + at;
+		size_t size = in[1] & 0x7f;
+		if (!(in[1] & 0x80) || size > MOST)
+			goto drop;
+		if (n - at < HEADER + KEY + size)
+			break;
+		out[len++] = in[0];
+		out[len++] = size;
+		for (size_t i = 0; i < size; i++)
+			out[len++] = in[HEADER + KEY + i] ^ in[HEADER + i % KEY];
+		at += HEADER + KEY + size;
+		body_bytes += size;
+		served++;
+	}
+	if (len == 0 || send(c->fd, out, len, MSG_NOSIGNAL) == (ssize_t)len)
+		return at;
+drop:
+	close_conn(c);
+	return -1;
+}
+
 /* Serves what is in the bytes; returns how many it consumed, or -1 when the connection is gone. */
 static ssize_t serve(struct conn *c, const char *bytes, size_t n)
 {
 	size_t at = 0;
 	while (at < n && c->state != IN_FLUSH) {
+		if (c->state == IN_ECHO) {
+			ssize_t used = echo(c, bytes + at, n - at);
+			return used < 0 ? -1 : (ssize_t)at + used;
+		}
 		if (c->state == IN_HEAD) {
 			const char *end = memmem(bytes + at, n - at, "\r\n\r\n", 4);
 			if (!end) {
@@ -247,8 +291,11 @@ static ssize_t serve(struct conn *c, const char *bytes, size_t n)
 		if (c->body_at < c->body_len)
 			return at;
 		c->state = IN_HEAD;
-		if (answer(c) == WROTE_CLOSED)
+		enum wrote wrote = answer(c);
+		if (wrote == WROTE_CLOSED)
 			return -1;
+		if (wrote == WROTE_ALL && c->upgrades)
+			c->state = IN_ECHO;
 	}
 	return at;
 }

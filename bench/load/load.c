@@ -12,6 +12,8 @@
  *   --fields N         N more header fields in every request; 0
  *   --routes N         ask for P and six digits below N, in an order that looks random, instead of P; 0 means P
  *   --fresh            a new connection for every request, from many addresses (127.0.0.2 and above) lest ports run out
+ *   --websocket        every connection is a WebSocket; a request is a message of --body bytes (at most 125), and its echo
+ *                      is the answer
  *   --hold             no load: open the connections, one request on each, then keep them idle
  *   --gate             after the warm-up (or when all are idle) print {"ready":true} and wait for a line on stdin;
  *                      nothing is in flight meanwhile, so what others count between the gates is exact
@@ -47,6 +49,7 @@
 #include "histogram.h"
 #include "options.h"
 #include "request.h"
+#include "websocket.h"
 
 enum { BUFFER = 256 << 10, HEAD = 4 << 10, BATCH = 256, PATTERN = MAX_ANSWER, MAX_FAILURES = 1000, OPENING = 64, SOURCES = 200 };
 static const uint64_t SECOND = 1000000000, DRAIN = 5;
@@ -116,6 +119,8 @@ static void open_conn(struct conn *c)
 	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof to) < 0)
 		die("connect");
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (want.websocket)
+		shake_hands(c->fd, DRAIN);
 	if (fcntl(c->fd, F_SETFL, O_NONBLOCK) < 0)
 		die("fcntl");
 	watch(c, EPOLL_CTL_ADD, false);
@@ -167,7 +172,7 @@ static void send_more(struct conn *c)
 	if (all == c->watches_out)
 		watch(c, EPOLL_CTL_MOD, !all);
 	if (all)
-		c->state = HEAD_WAIT;
+		c->state = want.websocket ? BODY_WAIT : HEAD_WAIT;
 }
 
 static void start(struct conn *c, uint64_t due)
@@ -306,17 +311,18 @@ static void take_answer(struct conn *c, const char *bytes, size_t n)
 		fail(c, BAD_EXTRA); /* an answer to a request that was not sent whole */
 		return;
 	}
-	size_t left = want.answer - c->body_at;
+	size_t left = (want.websocket ? echo_len : want.answer) - c->body_at;
+	const char *right = want.websocket ? echo + c->body_at : pattern + c->body_at % LETTERS;
 	if (n > left) {
 		fail(c, BAD_EXTRA);
 		return;
 	}
-	if (memcmp(bytes, pattern + c->body_at % LETTERS, n) != 0) {
+	if (memcmp(bytes, right, n) != 0) {
 		fail(c, BAD_BODY);
 		return;
 	}
 	c->body_at += n;
-	if (c->body_at == want.answer)
+	if (n == left)
 		finish(c);
 }
 
@@ -460,7 +466,10 @@ int main(int argc, char **argv)
 	prctl(PR_SET_TIMERSLACK, 1);			     /* the default of 50 us would make the open loop late */
 	for (size_t i = 0; i < sizeof pattern; i++)
 		pattern[i] = 'a' + i % LETTERS;
-	make_request();
+	if (want.websocket)
+		make_message();
+	else
+		make_request();
 	conns = calloc(want.connections, sizeof *conns);
 	free_ring = calloc(want.connections, sizeof *free_ring);
 	epoll_fd = epoll_create1(0);
