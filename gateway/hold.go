@@ -1,6 +1,9 @@
 package gateway
 
-import "sluice/protocols"
+import (
+	"sluice/loop"
+	"sluice/protocols"
+)
 
 // A hold is what a stream keeps of one direction because its receiver takes no more: body bytes, and what ends them. What
 // the sender may still send is bounded by its window (multiplexed) or by one read (it stops at once), so the hold is, too.
@@ -23,7 +26,7 @@ func (h *hold) add(w *worker, ev *protocols.Event, taken int) bool {
 		if w.holds.held+len(rest) > maxHeld {
 			return false
 		}
-		w.holds.held += len(rest)
+		w.holdMore(len(rest))
 		h.data = w.holds.grow(h.data, &h.off, len(rest))
 		h.data = append(h.data, rest...)
 	}
@@ -47,7 +50,7 @@ func (h *hold) fill(ev *protocols.Event) {
 
 // took notes that the receiver has taken n bytes, and with end everything.
 func (h *hold) took(w *worker, n int, end bool) {
-	w.holds.held -= n
+	w.holdMore(-n)
 	if h.off += n; h.off == len(h.data) {
 		w.holds.put(h.data)
 		h.data, h.off = nil, 0
@@ -59,7 +62,7 @@ func (h *hold) took(w *worker, n int, end bool) {
 
 // drop forgets what waits.
 func (h *hold) drop(w *worker) {
-	w.holds.held -= h.waiting()
+	w.holdMore(-h.waiting())
 	w.holds.put(h.data)
 	*h = hold{}
 }
@@ -73,6 +76,36 @@ const (
 	// maxHeld is how much all holds of a loop may have: past it, the streams that want more end.
 	maxHeld = 256 << 20
 )
+
+// What one read takes may have to be held whole. The more a loop holds, the less it reads at once, so that many slow readers
+// cost little each: 10 000 of them less than 100 MiB.
+const (
+	manyHeld, manyReads = 24 << 20, 16 << 10
+	mostHeld, mostReads = 64 << 20, 4 << 10
+)
+
+// holdMore notes that the streams of the loop hold n bytes more, or less.
+func (w *worker) holdMore(n int) {
+	if n == 0 {
+		return
+	}
+	before := w.holds.reads()
+	w.holds.held += n
+	if now := w.holds.reads(); now != before {
+		w.loop.LimitReads(now)
+	}
+}
+
+// reads is what one read of the loop may take.
+func (p *holdBuffers) reads() int {
+	switch {
+	case p.held >= mostHeld:
+		return mostReads
+	case p.held >= manyHeld:
+		return manyReads
+	}
+	return loop.MaxRead
+}
 
 // holdBuffers are a loop's free buffers of holds, and the account of all holds.
 type holdBuffers struct {

@@ -211,7 +211,7 @@ func (c *conn) read() bool {
 		}
 		b = c.in[kept:cap(c.in)]
 	}
-	n, errno := c.receive(b)
+	n, errno := c.receive(b[:min(len(b), r.readMost)])
 	switch {
 	case errno == errAgain:
 		return false

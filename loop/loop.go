@@ -24,6 +24,9 @@ type Loop interface {
 	// inside Dial. Closing the returned Conn before Opened cancels it. An error means that nothing was started (no
 	// descriptor, an address that can't be used, a refusal that the system knows at once): no callback follows.
 	Dial(o DialOptions, h Handler) (Conn, error)
+	// LimitReads sets how many bytes one read takes, of any connection: MaxRead at first, and never more. Who must keep
+	// what is read can so keep less of many connections.
+	LimitReads(n int)
 	// Post makes f run on the loop. It is safe on any goroutine. After the loop has stopped it returns false.
 	Post(f func()) bool
 }
@@ -100,6 +103,7 @@ const (
 	LowWater     = 16 << 10 // output at or below it again: Drained
 	MaxUnread    = 64 << 10 // unconsumed input at which reading stops (Options.MaxUnread changes it)
 	WriteThrough = 16 << 10 // a Write of this size or more is not copied first
+	MaxRead      = 64 << 10 // what one read takes (Loop.LimitReads)
 )
 
 // Tick is the resolution of timers.

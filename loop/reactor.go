@@ -7,7 +7,6 @@ import (
 )
 
 const (
-	readBufferLen = 64 << 10
 	postsPerRound = 256
 	// idBits of a connection's ID are the loop's index.
 	idBits = 12
@@ -41,6 +40,7 @@ type Reactor struct {
 	lastID   uint64
 
 	readBuf   []byte
+	readMost  int // of it is used by one read
 	bufs      buffers
 	limbo     [][]byte    // buffers that the running call gave up, but may still look at
 	deadlines []*deadline // free
@@ -77,7 +77,8 @@ func NewReactor(sys System, o ReactorOptions) *Reactor {
 		index:     o.Index,
 		maxUnread: o.MaxUnread,
 		watchers:  make(map[int]func()),
-		readBuf:   make([]byte, readBufferLen),
+		readBuf:   make([]byte, MaxRead),
+		readMost:  MaxRead,
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -296,6 +297,9 @@ func (r *Reactor) serveReady() {
 		r.settle()
 	}
 }
+
+// LimitReads implements Loop.
+func (r *Reactor) LimitReads(n int) { r.readMost = min(max(n, 1), MaxRead) }
 
 // Arm implements Loop.
 func (r *Reactor) Arm(t *Timer, at time.Duration) {

@@ -21,6 +21,7 @@ func inputTests() []contractTest {
 		{name: "a RST while reading closes", run: testResetWhileReading},
 		{name: "MaxUnread stops reading until bytes are consumed", run: testMaxUnread},
 		{name: "many bytes arrive whole in pieces", run: testPieces},
+		{name: "LimitReads bounds what one read takes", run: testLimitReads},
 		{name: "SetHandler takes over", run: testSetHandler, whole: true},
 		{name: "b stays good when the handler closes", run: testLentBytes, whole: true},
 	}
@@ -254,6 +255,33 @@ func testPieces(t *testing.T, w World) {
 			t.Error("the bytes differ")
 		}
 	})
+}
+
+func testLimitReads(t *testing.T, w World) {
+	const limit = 100
+	h := &recorder{}
+	r := accepted(w, h)
+	w.Do(func() { w.Loop().LimitReads(limit) })
+	data := pattern(50 * limit)
+	r.Send(data)
+	w.Until("everything is received", func() bool { return bytes.Equal(h.got, data) })
+	w.Do(func() {
+		for _, b := range h.offered {
+			if len(b) > limit {
+				t.Errorf("%d bytes in one read", len(b))
+			}
+		}
+		w.Loop().LimitReads(0) // still reads
+	})
+	r.Send([]byte("x"))
+	w.Until("one byte more", func() bool { return len(h.got) == len(data)+1 })
+	w.Do(func() { h.offered = nil; w.Loop().LimitReads(1 << 30) })
+	r.Send(data)
+	r.CloseWrite()
+	w.Until("ReadClosed is called", func() bool { return h.readClosed == 1 })
+	if len(h.got) != 2*len(data)+1 {
+		t.Errorf("%d bytes, want %d", len(h.got), 2*len(data)+1)
+	}
 }
 
 func testSetHandler(t *testing.T, w World) {
