@@ -414,3 +414,11 @@ func (p *peer) shut() {
 		p.fail("shutdown: %v", err)
 	}
 }
+
+// write makes a file.
+func (w *world) write(path string, content []byte) {
+	w.t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
