@@ -157,7 +157,8 @@ func (c *conn) writeEnd(out protocols.Output, s *stream) {
 // endOut is called when END_STREAM is out. An answer that is complete before its request ends that, too.
 //
 // RFC 9113 section 8.1: "A server MAY request that the client abort transmission of a request without error by sending a
-// RST_STREAM with an error code of NO_ERROR after sending a complete response".
+// RST_STREAM with an error code of NO_ERROR after sending a complete response". In a tunnel
+// END_STREAM stands for TCP's FIN (section 8.5): the other direction goes on.
 func (c *conn) endOut(s *stream, out protocols.Output) {
 	s.out = progressDone
 	if s.turn == turnQueued {
@@ -168,7 +169,7 @@ func (c *conn) endOut(s *stream, out protocols.Output) {
 	switch {
 	case s.in == progressDone:
 		c.remove(s, fateClosed)
-	case c.role == roleServer:
+	case c.role == roleServer && s.traits&isTunnel == 0:
 		c.writeReset(out, s.id, codeNone)
 		c.remove(s, fateResetHere)
 	}

@@ -52,6 +52,7 @@ var notInAnswers = neverSent | protocols.NameSetOf(protocols.NameTE)
 func (c *conn) encodeTunnel(s *stream, ev *protocols.Event, status int, out protocols.Output) {
 	c.writeAnswer(s.id, status, ev.Header, notInAnswers|protocols.NameSetOf(protocols.NameContentLength), -1, ev.End, out)
 	s.out = progressBody
+	s.traits |= isTunnel
 	if ev.End {
 		c.endOut(s, out)
 	}

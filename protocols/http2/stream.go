@@ -40,6 +40,7 @@ const (
 	isHead    traits = 1 << iota // a HEAD request
 	isConnect                    // a CONNECT request without :protocol
 	isUpgrade                    // an extended CONNECT: GET with Upgrade, for the gateway
+	isTunnel                     // (server) the tunnel was granted: its directions end one by one
 	noBody                       // (out) the message that is encoded can't have a body: what comes is swallowed
 )
 
