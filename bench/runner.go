@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -22,8 +23,9 @@ type bench struct {
 	rates        map[rateKey]float64  // what h2load found out so far
 	probed       map[string][]float64 // rates under the tiny workload, of peers that it was not run for
 	report       *report
-	// A bar of progress: measurements done and to do.
+	// Progress: measurements done and to do, and since when.
 	done, all int
+	began     time.Time
 }
 
 // A contestant is a peer of this run, with its binary.
@@ -119,6 +121,7 @@ func (b *bench) findPeers(ctx context.Context) ([]contestant, error) {
 
 // plan counts the measurements, for the progress shown.
 func (b *bench) plan(contestants []contestant) {
+	b.began = time.Now()
 	for _, w := range b.options.workloads {
 		able := len(thatDo(contestants, b.deploymentFor(w)))
 		switch {
@@ -138,8 +141,12 @@ func thatDo(contestants []contestant, d deployment) []contestant {
 }
 
 func (b *bench) step(format string, args ...any) {
+	const width = 20
 	b.done++
-	b.shop.progress("[%d/%d] %s", min(b.done, b.all), b.all, fmt.Sprintf(format, args...))
+	done := min(b.done, b.all)
+	bar := strings.Repeat("#", width*done/max(1, b.all))
+	left := time.Duration(float64(time.Since(b.began)) / float64(b.done) * float64(b.all-done)).Round(time.Second)
+	b.shop.progress("[%-*s] %d/%d, %v left: %s", width, bar, done, b.all, left, fmt.Sprintf(format, args...))
 }
 
 // A deployment is what a proxy is configured for. Workloads that agree in it share their proxies.
