@@ -32,6 +32,8 @@ type mux struct {
 	ageEnd time.Duration // when the client is asked to take another connection; never, if nobody says so
 	phase  muxPhase
 	eof    bool // the client has closed its sending direction
+	paused bool // nothing is read until streams have passed on what they hold
+	due    bool // it is in worker.turns
 }
 
 func newMux(base session) *mux {
@@ -74,16 +76,6 @@ func (m *mux) Received(c loop.Conn, b []byte) int {
 	return n
 }
 
-// obey reads, or does not, as the codec wants it.
-func (m *mux) obey() {
-	switch s := m.codec.Status(); {
-	case s.Yielded:
-		m.conn.Resume()
-	case s.Stalled:
-		m.conn.Pause()
-	}
-}
-
 // Event implements protocols.Sink.
 func (m *mux) Event(ev *protocols.Event) protocols.Verdict {
 	if ev.Kind == protocols.KindHead {
@@ -123,7 +115,11 @@ func (m *mux) ended(st *stream) {
 		st.nextInSession.prevInSession = st.prevInSession
 	}
 	st.nextInSession, st.prevInSession = nil, nil
-	if m.first != nil || m.phase == muxClosing {
+	if m.phase == muxClosing {
+		return
+	}
+	m.obey() // what st held, or was in the middle of, may have been in the way of others
+	if m.first != nil {
 		return
 	}
 	m.moved = m.w.loop.Now()
@@ -213,7 +209,9 @@ func (m *mux) Drained(c loop.Conn) {
 	}
 	m.moved = m.w.loop.Now()
 	m.codec.Drained(m.moved, m, c)
-	m.settle()
+	if !m.settle() {
+		m.obey()
+	}
 }
 
 // Closed implements loop.Handler.

@@ -67,13 +67,7 @@ func (m *mux) Expired(_ *loop.Timer, now time.Duration) {
 			m.moved = now
 		}
 	}
-	if m.codecDeadline() <= now {
-		if err := m.codec.Advance(now, m, m.conn); err != nil {
-			m.refuse(err)
-			return
-		}
-	}
-	if m.settle() {
+	if m.codecDeadline() <= now && !m.advance(now) || m.settle() {
 		return
 	}
 	if m.ageEnd <= now {

@@ -38,6 +38,7 @@ type worker struct {
 	goAway   protocols.Event
 	credit   protocols.Event
 	holds    holdBuffers
+	turns    turns
 	heads    []protocols.Header // free storage for answers
 	record   accesslog.Record
 	value    []byte // of a template

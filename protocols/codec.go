@@ -101,6 +101,11 @@ type Protocol struct {
 	ID          ProtocolID
 	Name        string // as configurations spell it: "Http1"
 	Multiplexed bool   // many streams share a connection
+	// Connections is how many connections of a loop to one endpoint are enough where the configuration does not say:
+	// requests wait rather than have another one made, but not behind a message that is still on its way to the endpoint,
+	// whose sender may be slow. Status().Room of a new client codec is then what its connection carries. 0: as many as the
+	// streams need.
+	Connections int
 	// PrefixLen bytes are enough for Detect to decide.
 	PrefixLen int
 	// Detect says whether a connection that starts with prefix speaks this protocol.

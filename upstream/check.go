@@ -12,9 +12,9 @@ func (l *Local) CheckIdle() error {
 				h.endpoint.Name, n, h.oldest != nil, len(h.idle), h.endpoint.conns.Load())
 		}
 		for _, lane := range h.lanes {
-			if lane.waiting != 0 || lane.dialling != 0 || len(lane.open) != 0 || lane.inside != nil || lane.serving {
-				return fmt.Errorf("%s: %s: %d waiting, %d dialling, %d open, inside a codec: %v, serving: %v", h.endpoint.Name,
-					lane.protocol.Name, lane.waiting, lane.dialling, len(lane.open), lane.inside != nil, lane.serving)
+			if lane.waiting != 0 || lane.dialling != 0 || lane.live != 0 || len(lane.open) != 0 || lane.inside != nil || lane.serving {
+				return fmt.Errorf("%s: %s: %d waiting, %d dialling, %d live, %d open, inside a codec: %v, serving: %v", h.endpoint.Name,
+					lane.protocol.Name, lane.waiting, lane.dialling, lane.live, len(lane.open), lane.inside != nil, lane.serving)
 			}
 		}
 	}

@@ -26,7 +26,7 @@ func (h *host) lane(p *protocols.Protocol) *lane {
 			return ln
 		}
 	}
-	ln := newLane(p)
+	ln := newLane(p, h.local)
 	h.lanes = append(h.lanes, ln)
 	return ln
 }

@@ -9,18 +9,20 @@ const usualStreams = 100
 // A lane is a host's part that concerns one protocol.
 type lane struct {
 	protocol *protocols.Protocol
+	local    *Local
 	waiting  int // requests
 	dialling int // connections being made; multiplexed ones until they have carried a stream
 	each     int // how many waiting requests a new connection is expected to serve
 
 	// Of a multiplexed protocol:
+	live    int        // connections that are being made, or take streams, now or when others have ended
 	open    []*muxConn // that may have room; the one to be used next last
 	inside  *muxConn   // whose codec is being called: what its streams leave behind is looked at when it returns
 	serving bool
 }
 
-func newLane(p *protocols.Protocol) *lane {
-	ln := &lane{protocol: p, each: 1}
+func newLane(p *protocols.Protocol, l *Local) *lane {
+	ln := &lane{protocol: p, local: l, each: 1}
 	if p.Multiplexed {
 		ln.each = usualStreams
 	}
@@ -29,7 +31,13 @@ func newLane(p *protocols.Protocol) *lane {
 
 // hungry reports whether more requests wait than the connections that are being made will serve.
 func (ln *lane) hungry() bool {
-	return ln.waiting > ln.dialling*ln.each && ln.inside == nil
+	return ln.waiting > ln.dialling*ln.each && ln.inside == nil && !ln.enough()
+}
+
+// enough reports whether there are as many connections as the protocol wants, and the configuration does not say more.
+func (ln *lane) enough() bool {
+	n := ln.protocol.Connections
+	return n > 0 && ln.live >= n && ln.local.set.config.Limits.Connections == 0
 }
 
 // unserved is how many of the waiting requests have nothing to wait for when a connection could not be made.

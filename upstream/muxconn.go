@@ -47,12 +47,15 @@ type muxConn struct {
 	idleFor     time.Duration         // < 0: for ever
 	idleEnd     time.Duration         // when it has been idle for long enough; never while it is busy
 	openedAt    time.Duration
-	wantedAt    time.Duration // when its place was first seen to be wanted; 0: it is not
+	wantedAt    time.Duration      // when its place was first seen to be wanted; 0: it is not
+	sending     protocols.StreamID // whose message is on its way, where others can't be begun before it is complete; 0: none's
 	state       muxState
 	heard       bool // the endpoint has said something
 	used        bool // has carried a stream; until then lane.dialling counts it
 	served      bool // a stream on it has ended
 	cut         bool // it was closed while streams were open
+	counted     bool // lane.live counts it
+	stalled     bool // the codec takes nothing until exchanges have taken what they have: the connection is paused
 }
 
 func newMuxConn(h *host, ln *lane, env *protocols.Env) *muxConn {
@@ -69,7 +72,25 @@ func newMuxConn(h *host, ln *lane, env *protocols.Env) *muxConn {
 	if m.most <= 0 {
 		m.most = int(^uint(0) >> 1)
 	}
+	if ln.protocol.Connections > 0 {
+		ln.each = min(m.mux.Status().Room, m.most)
+		m.heard = true
+	}
+	m.count()
 	return m
+}
+
+// count lets the lane know whether the connection is one of those that requests may wait for.
+func (m *muxConn) count() {
+	switch counts := m.state < muxDraining && m.sending == 0; {
+	case counts == m.counted:
+		return
+	case counts:
+		m.lane.live++
+	default:
+		m.lane.live--
+	}
+	m.counted = !m.counted
 }
 
 // room is how many more streams the connection takes. Until its endpoint has said something, what an earlier connection
@@ -135,7 +156,26 @@ func (m *muxConn) encode(ev *protocols.Event) (int, error) {
 	case ev.Kind == protocols.KindHead:
 		m.follow()
 	}
+	if err == nil && m.lane.protocol.Connections > 0 {
+		m.noteMessage(ev, n)
+	}
 	return n, err
+}
+
+// noteMessage follows the message that is on its way. When it is complete, others may be begun.
+func (m *muxConn) noteMessage(ev *protocols.Event, taken int) {
+	switch {
+	case ev.Kind == protocols.KindHead && !ev.End:
+		m.sending = ev.Stream
+	case m.sending != 0 && ev.Stream == m.sending && ev.End && taken == len(ev.Data):
+		m.sending = 0
+		if m.lane.waiting > 0 {
+			m.settleSoon()
+		}
+	default:
+		return
+	}
+	m.count()
 }
 
 // resume implements carrier.
@@ -146,6 +186,29 @@ func (m *muxConn) resume(l *Lease, held int) {
 	ev := &m.host.local.event
 	*ev = protocols.Event{Kind: protocols.KindCredit, Stream: l.stream, N: held}
 	_, _ = m.mux.Encode(m.now(), ev, m.c) // a stream that the other side has ended needs no credit
+	m.readOn()
+}
+
+// obey reads on, or does not, as the codec wants it. It reports whether the codec has done what it can with what came.
+func (m *muxConn) obey(s protocols.Status) (done bool) {
+	switch {
+	case s.Yielded:
+		m.c.Resume()
+	case s.Stalled:
+		m.stalled = true
+		m.c.Pause()
+	default:
+		return true
+	}
+	return false
+}
+
+// readOn reads again when what kept the codec from it is over: bytes were returned, or a stream that owed them has ended.
+func (m *muxConn) readOn() {
+	if m.stalled && m.state != muxClosing && !m.mux.Status().Stalled {
+		m.stalled = false
+		m.c.Resume()
+	}
 }
 
 // release implements carrier.
@@ -189,6 +252,7 @@ func (m *muxConn) settle() {
 	if m.lane.inside == m {
 		return
 	}
+	m.readOn()
 	m.place()
 	if m.lane.waiting > 0 {
 		m.host.serve(m.lane)
@@ -231,6 +295,9 @@ func (m *muxConn) place() {
 // learn keeps how many streams a connection to this endpoint carries, now that it has said something. One that allows
 // none at present says nothing about the next connection.
 func (m *muxConn) learn(s protocols.Status) {
+	if m.lane.protocol.Connections > 0 {
+		return // that is known from the start
+	}
 	m.heard = true
 	if n := min(s.Room, 1<<20) + m.streams; n > 0 && s.Phase == protocols.PhaseOpen {
 		m.lane.each = min(n, m.most)
@@ -262,6 +329,7 @@ func (m *muxConn) drain(announce bool) {
 		m.lane.remove(m)
 	}
 	m.state = muxDraining
+	m.count()
 	if announce {
 		// RFC 9113 section 6.8: "Endpoints SHOULD always send a GOAWAY frame before closing a connection".
 		ev := &m.host.local.event
@@ -288,6 +356,7 @@ func (m *muxConn) end(r protocols.Reason) {
 		m.lane.remove(m)
 	}
 	m.state = muxClosing
+	m.count()
 	for l := m.first; l != nil; l = m.first {
 		m.lose(l, r, false)
 	}

@@ -27,8 +27,8 @@ func (m *muxConn) Received(c loop.Conn, b []byte) int {
 	} else {
 		s := m.mux.Status()
 		m.learn(s)
-		if s.Yielded {
-			c.Resume()
+		if m.obey(s) && m.remote {
+			m.readEnd(c, b[n:])
 		}
 	}
 	m.settle()
@@ -39,21 +39,23 @@ func (m *muxConn) Received(c loop.Conn, b []byte) int {
 	return n
 }
 
-// ReadClosed implements loop.Handler. There is no half-closed connection of many streams: those that the codec has not
-// ended are cut.
+// ReadClosed implements loop.Handler. What the codec has left for another round comes to Received first.
 func (m *muxConn) ReadClosed(c loop.Conn, rest []byte) {
 	m.remote = true
+	if len(rest) > 0 && !m.obey(m.mux.Status()) {
+		return
+	}
+	m.readEnd(c, rest)
+	m.settle()
+}
+
+// readEnd ends the connection behind the last byte of the other side, rest of which belongs to nothing whole. There is no
+// half-closed connection of many streams: those that the codec has not ended are cut.
+func (m *muxConn) readEnd(c loop.Conn, rest []byte) {
 	m.lane.inside = m
-	var err error
-	for n := -1; n != 0 && err == nil && m.mux.Status().Yielded; rest = rest[n:] {
-		n, err = m.mux.Decode(m.now(), rest, m, c)
-	}
-	if err == nil {
-		err = m.mux.DecodeEOF(m.now(), rest, m, c)
-	}
+	err := m.mux.DecodeEOF(m.now(), rest, m, c)
 	m.lane.inside = nil
 	m.shut(loop.CloseNow, err, protocols.ReasonNone)
-	m.settle()
 }
 
 // Drained implements loop.Handler.
@@ -74,6 +76,7 @@ func (m *muxConn) Closed(_ loop.Conn, err error) {
 	woken := m.closed()
 	if m.state == muxDialling {
 		m.state = muxClosing
+		m.count()
 		m.use()
 		m.dialFailed(err)
 	} else {

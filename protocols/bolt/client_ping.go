@@ -28,8 +28,9 @@ func (c *client) Advance(now time.Duration, sink protocols.Sink, out protocols.O
 	switch {
 	case due == 0 || now < due:
 		return nil
-	case c.moved == 0 || !c.between():
-		// The silence of a new connection starts now; and while a frame is on its way no other can be sent.
+	case c.moved == 0 || !c.between() || c.stalled():
+		// The silence of a new connection starts now; while a frame is on its way no other can be sent; and a peer that
+		// nobody reads from is not silent.
 		c.moved = max(now, 1)
 		c.traits &^= isPinging
 		return nil

@@ -8,6 +8,7 @@ func Protocol() *protocols.Protocol {
 		ID:          protocols.ProtocolBolt,
 		Name:        "bolt",
 		Multiplexed: true,
+		Connections: 1,
 		PrefixLen:   prefixLen,
 		Detect:      detect,
 		Server:      func(env *protocols.Env) protocols.Codec { return newServer(env) },
