@@ -28,3 +28,9 @@ func (l *Local) CheckIdle() error {
 	}
 	return nil
 }
+
+// Seed makes what the loop chooses at random the same in every run. Tests call it, on the loop.
+func (l *Local) Seed(seed uint64) {
+	l.rng.Seed(seed, seed)
+	l.turn = l.rng.Uint64() >> 32
+}
