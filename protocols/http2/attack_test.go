@@ -133,6 +133,26 @@ func TestBusyClientsPass(t *testing.T) {
 	}
 }
 
+// gRPC's peers send a PING whenever data comes, to measure the path: however fast that is, they are served.
+func TestMeasuringPeersPass(t *testing.T) {
+	e := server(t, protocols.Limits{})
+	for i := range 5000 {
+		e.recv(new(script).get(nth(i)))
+		id := protocols.StreamID(nth(i))
+		if err := e.encode(protocols.Event{Kind: protocols.KindHead, Stream: id, Header: answerHeader(200)}); err != nil {
+			t.Fatal(i, err)
+		}
+		if err := e.encode(protocols.Event{Kind: protocols.KindData, Stream: id, Data: []byte("hello"), End: true}); err != nil {
+			t.Fatal(i, err)
+		}
+		e.recv(new(script).frame(framePing, 0, 0, "12345678").word(frameWindowUpdate, 0, 5))
+		e.out.Take()
+	}
+	if e.err != nil {
+		t.Error(e.err)
+	}
+}
+
 // A field block may be sent in pieces, but not in many, nor be large.
 func TestContinuationFlood(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -126,6 +126,7 @@ func (c *conn) sendData(s *stream, data []byte, end bool, out protocols.Output) 
 		b := appendFrame(out.Reserve(headerLen+k), k, frameData, flags, s.id)
 		out.Commit(append(b, data[n:n+k]...))
 		c.rates.updates.earn(updatesPerData)
+		c.rates.pings.earn(pingsPerData)
 		n += k
 		room -= k
 		if others {

@@ -45,6 +45,7 @@ const (
 	maxFaults      = 500  // RST_STREAM that we sent because of what the peer did, for life (CVE-2025-8671)
 	maxUnread      = 1000 // control frames that we sent while the peer did not read
 	updatesPerData = 10   // WINDOW_UPDATE per DATA frame sent
+	pingsPerData   = 1    // PING per DATA frame sent
 	updatesBase    = 1000 // and so many before any
 	perStream      = 4    // PRIORITY_UPDATE and the like for each stream
 	maxEntries     = 32   // in a SETTINGS frame
@@ -63,8 +64,10 @@ const (
 
 // rates are the budgets of what a peer may send.
 type rates struct {
-	pings, settings, empties, late bucket
+	settings, empties, late bucket
 
+	// pings earns by every DATA frame that is sent: gRPC's peers measure a round trip whenever data comes.
+	pings budget
 	// resets earns one by every stream that ends well: who cancels some of many requests is no attacker.
 	resets budget
 	// priorities earns by every stream that is opened, since browsers say something about each; unknown frames count, too.
