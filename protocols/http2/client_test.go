@@ -234,6 +234,24 @@ func TestUpgradeToUpstream(t *testing.T) {
 	e.expect(t, "refused", []string{`5 head 403 "" minor=0`, `5 data "no" end`}, []string{"DATA 5 0 END"}, 0)
 }
 
+// A tunnel may be over before it is granted: its request is one for a tunnel all the same.
+func TestUpgradeThatEndsAtOnce(t *testing.T) {
+	h := requestHeader("GET", "/")
+	h.SetUpgrade([]byte("websocket"))
+	e := client(t, protocols.Limits{}, nil)
+	e.recv(new(script).settings(8, 1))
+	e.frames()
+	if err := e.encode(protocols.Event{Kind: protocols.KindHead, Header: h, End: true}); err != nil {
+		t.Fatal(err)
+	}
+	e.recv(new(script).headers(3, false, ":status", "200").data(3, true, "bye"))
+	e.expect(t, "over", []string{`3 head 101 "" upgrade=websocket minor=0`, `3 data "bye" end`},
+		[]string{"HEADERS 3 :method=CONNECT :protocol=websocket :scheme=http :authority=a.example :path=/", "DATA 3 0 END"}, 0)
+	if e.codec.streams.n != 1 {
+		t.Errorf("%d streams are open", e.codec.streams.n)
+	}
+}
+
 func TestConnectToUpstream(t *testing.T) {
 	h := requestHeader("CONNECT", "")
 	h.SetAuthority([]byte("db:5432"))

@@ -74,6 +74,7 @@ const (
 	yielded
 	lingers
 	gaveBack  // Closed was called
+	starving  // behind the end of input, a stream waits for a window that nobody can open
 	announced // our last GOAWAY says that streams above lastGood are ignored
 )
 
@@ -309,7 +310,8 @@ func (c *conn) Closed() {
 }
 
 // DecodeEOF implements protocols.Codec. A server still answers the requests that came whole, as far as the windows that
-// it has allow; the others are void. At a client all of them are: what is missing of an answer will not come.
+// it has allow; the others are void, and so are answers for which the windows do not suffice: nobody can open them. At a
+// client all streams are: what is missing of an answer will not come.
 func (c *conn) DecodeEOF(now time.Duration, rest []byte, sink protocols.Sink, out protocols.Output) error {
 	for c.input != inputEnded && len(rest) > 0 { // what an earlier Decode has yielded in front of
 		n, err := c.Decode(now, rest, sink, out)
@@ -326,7 +328,9 @@ func (c *conn) DecodeEOF(now time.Duration, rest []byte, sink protocols.Sink, ou
 	}
 	cut := len(rest) > 0 || c.left > 0 || c.drop > 0
 	if c.role == roleServer {
-		c.dropUnfinished(&call{now, sink, out})
+		t := call{now, sink, out}
+		c.dropThose(&t, func(s *stream) bool { return s.in != progressDone })
+		c.dropThose(&t, c.starves)
 	}
 	switch {
 	case c.streams.n == 0 && cut:
@@ -339,10 +343,15 @@ func (c *conn) DecodeEOF(now time.Duration, rest []byte, sink protocols.Sink, ou
 	return nil
 }
 
-// dropUnfinished voids the streams whose requests will never be complete.
-func (c *conn) dropUnfinished(t *call) {
+// starves reports whether s waits for a window, and not for the output.
+func (c *conn) starves(s *stream) bool {
+	return s.turn == turnParked || s.turn == turnQueued && c.send <= 0
+}
+
+// dropThose voids the streams that is names: they can't be completed since the client has closed its direction.
+func (c *conn) dropThose(t *call, is func(*stream) bool) {
 	for {
-		s := c.find(func(s *stream) bool { return s.in != progressDone })
+		s := c.find(is)
 		if s == nil {
 			return
 		}

@@ -192,7 +192,7 @@ func (c *conn) encodeRequest(now time.Duration, ev *protocols.Event, out protoco
 	if ev.End && length > 0 {
 		return errBodyShort
 	}
-	upgrade := len(h.Upgrade()) > 0 && length <= 0 && !ev.End && h.Method != protocols.MethodConnect
+	upgrade := len(h.Upgrade()) > 0 && length <= 0 && h.Method != protocols.MethodConnect
 	if err = checkRequestLine(h, upgrade); err != nil {
 		return err
 	}
@@ -201,7 +201,8 @@ func (c *conn) encodeRequest(now time.Duration, ev *protocols.Event, out protoco
 	}
 	c.begin(now, out)
 	leaveOut := neverSent
-	if upgrade || h.Method == protocols.MethodConnect {
+	tunnel := upgrade || h.Method == protocols.MethodConnect
+	if tunnel {
 		leaveOut |= protocols.NameSetOf(protocols.NameContentLength)
 		length, missing = -1, false
 	}
@@ -215,13 +216,16 @@ func (c *conn) encodeRequest(now time.Duration, ev *protocols.Event, out protoco
 	}
 	c.loop.block = b
 	ev.Stream = protocols.StreamID(c.nextOpen)
-	c.writeBlock(out, c.nextOpen, b, ev.End)
-	c.openRequest(now, ev, length, upgrade)
+	c.writeBlock(out, c.nextOpen, b, ev.End && !tunnel)
+	s := c.openRequest(now, ev, length, upgrade)
+	if ev.End && tunnel {
+		c.writeEnd(out, s) // a request for a tunnel does not end, but the tunnel may at once
+	}
 	return nil
 }
 
 // openRequest makes the stream of a request that was encoded.
-func (c *conn) openRequest(now time.Duration, ev *protocols.Event, length int64, upgrade bool) {
+func (c *conn) openRequest(now time.Duration, ev *protocols.Event, length int64, upgrade bool) *stream {
 	s := c.loop.stream()
 	s.id, s.owner = c.nextOpen, ev.Owner
 	s.recv, s.recvMax, s.send = c.recvFirst, c.recvFirst, c.sendFirst
@@ -246,6 +250,7 @@ func (c *conn) openRequest(now time.Duration, ev *protocols.Event, length int64,
 	c.fates.open(s.id)
 	c.nextOpen += 2
 	c.streams.add(s, c.loop)
+	return s
 }
 
 // internProtocol makes a string of a protocol's name, which is websocket.

@@ -39,6 +39,9 @@ func (m *timers) measured(rtt time.Duration) {
 func (c *conn) Deadline() time.Duration {
 	m := &c.timers
 	at := m.leave
+	if c.flags&starving != 0 {
+		return 1 // at once
+	}
 	if m.settings > 0 {
 		at = earlier(at, m.settings+settingsTimeout)
 	}
@@ -58,8 +61,12 @@ func earlier(a, b time.Duration) time.Duration {
 }
 
 // Advance implements protocols.TimedCodec.
-func (c *conn) Advance(now time.Duration, _ protocols.Sink, out protocols.Output) error {
+func (c *conn) Advance(now time.Duration, sink protocols.Sink, out protocols.Output) error {
 	m := &c.timers
+	if c.flags&starving != 0 {
+		c.flags &^= starving
+		c.dropThose(&call{now, sink, out}, c.starves)
+	}
 	if m.settings > 0 && now >= m.settings+settingsTimeout {
 		return c.fail(ruleSettingsTimeout, out)
 	}

@@ -317,6 +317,34 @@ func TestEndOfInputBehindManyRequests(t *testing.T) {
 	}
 }
 
+// An answer for which the windows do not suffice can't be completed behind the end of input.
+func TestStarvedBehindEndOfInput(t *testing.T) {
+	for _, before := range []bool{true, false} {
+		s := newSending(t, new(script).settings(4, 10), "", "")
+		if before {
+			s.offer(t, 1, 20)
+		}
+		if err := s.codec.DecodeEOF(0, nil, &s.sink, &s.out); err != nil {
+			t.Fatal(err)
+		}
+		if !before {
+			s.offer(t, 1, 20)
+			if at := s.codec.Deadline(); at != 1 {
+				t.Errorf("the deadline is %v", at)
+			}
+			if err := s.codec.Advance(1, &s.sink, &s.out); err != nil || s.codec.Deadline() != 0 {
+				t.Error(err, s.codec.Deadline())
+			}
+		}
+		s.expect(t, "starved", []string{"1 reset client_gone"}, []string{"DATA 1 10"}, 0)
+		s.offer(t, 3, 10)
+		s.expect(t, "enough", nil, []string{"DATA 3 10 END"}, 0)
+		if st := s.codec.Status(); st.Phase != protocols.PhaseClosing {
+			t.Errorf("%+v", st)
+		}
+	}
+}
+
 // The requests that came whole are answered behind the end of input; the others are void.
 func TestEndOfInputAtServer(t *testing.T) {
 	e := server(t, protocols.Limits{})
