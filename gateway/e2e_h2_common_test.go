@@ -196,15 +196,9 @@ func combinations(t *testing.T, test func(t *testing.T, c *combination)) {
 	}
 }
 
-// settled waits until the gateway counts nothing in progress.
 func (c *combination) settled() {
 	c.w.t.Helper()
-	client := c.w.client()
-	c.w.until("nothing is in progress", func() bool {
-		m := scrape(c.w.t, client, "http://"+c.AdminAddr()+"/metrics")
-		return m[`sluice_downstream_requests_active{listener="l"}`] == 0 && m[`sluice_cluster_requests_active{cluster="c"}`] == 0 &&
-			m[`sluice_cluster_requests_waiting{cluster="c"}`] == 0
-	})
+	settle(c.w, c.running)
 }
 
 // speaks reports whether clients speak protocol.

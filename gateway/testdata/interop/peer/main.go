@@ -54,7 +54,7 @@ func fail(text string) {
 	os.Exit(1)
 }
 
-// A service is the interop test service, with one more habit.
+// A service is the interop test service, which has a name, and one more habit.
 type service struct {
 	testgrpc.TestServiceServer
 }
@@ -69,7 +69,11 @@ func (s service) UnaryCall(ctx context.Context, in *testgrpc.SimpleRequest) (*te
 		}
 		time.Sleep(d)
 	}
-	return s.TestServiceServer.UnaryCall(ctx, in)
+	out, err := s.TestServiceServer.UnaryCall(ctx, in)
+	if err == nil && in.FillServerId {
+		out.ServerId = "peer"
+	}
+	return out, err
 }
 
 func serve(args []string) error {
