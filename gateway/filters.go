@@ -103,8 +103,8 @@ func (st *stream) filterAnswer(ev *protocols.Event) *protocols.Event {
 		st.w.piece = protocols.Event{Kind: protocols.KindData, Data: data}
 		st.sendAnswer(&st.w.piece, 0)
 	}
-	if st.answer.state == directionEnded {
-		return nil
+	if st.s == nil {
+		return nil // the exchange is over
 	}
 	return ev
 }

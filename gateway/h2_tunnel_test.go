@@ -39,7 +39,7 @@ func TestH2WebSocketToH1(t *testing.T) {
 	s.is(":status: 200\n\n")
 	up := (*ups)[0]
 	got := up.Take()
-	for _, want := range []string{"GET /x HTTP/1.1\r\n", "Upgrade: websocket\r\n", "Connection: Upgrade\r\n", "Sec-WebSocket-Key: ", "sec-websocket-version: 13\r\n"} {
+	for _, want := range []string{"GET /x HTTP/1.1\r\n", "Upgrade: websocket\r\n", "Connection: upgrade\r\n", "Sec-WebSocket-Key: ", "sec-websocket-version: 13\r\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the upstream got %q, which lacks %q", got, want)
 		}
@@ -246,16 +246,43 @@ func TestH2TunnelThatEndsBeforeItBegins(t *testing.T) {
 			seen = func() string { return (*ups)[0].Received() }
 		} else {
 			ups := r.h2upstream(serving(okH2), 8, 1)
-			seen = func() string { return (*ups)[0].stream(1).String() }
+			warm := r.h2()
+			warm.get()
+			r.l.Run()
+			warm.p.Reset()
+			r.l.Run()
+			seen = func() string { return (*ups)[0].stream(3).String() }
 		}
 		c := r.h2()
 		s := c.webSocket()
 		s.data("", true)
 		r.l.Run()
-		t.Logf("%s: upstream saw %q, client %q", up, seen(), s)
-		if up == "Http2" && !strings.Contains(seen(), ":protocol: websocket") {
-			t.Errorf("a request for a tunnel became another request: %s", seen())
+		if up == "Http2" {
+			if got := seen(); !strings.Contains(got, ":protocol: websocket") || !strings.HasSuffix(got, " END") {
+				t.Errorf("a request for a tunnel became another request: %s", got)
+			}
+		} else if got := seen(); !strings.Contains(got, "Upgrade: websocket") {
+			t.Errorf("a request for a tunnel became another request: %s", got)
 		}
+		s.has("ok END")
 		r.over(c.p)
 	}
+}
+
+// The same with an upstream that grants it: it hears the end.
+func TestH2TunnelOfOneDirection(t *testing.T) {
+	r := newRig(t, h2doc("Http2", "Http1", toCluster, ""))
+	ups := r.upstream(func(p *looptest.Peer) {
+		p.OnReceive(func([]byte) { p.Send("HTTP/1.1 200 OK\r\n\r\nall that there is") })
+		p.OnEOF(func() { p.Close() })
+	})
+	c := r.h2()
+	s := c.headers(1, false, ":method", "CONNECT", ":authority", "a:443")
+	s.data("", true)
+	r.l.Run()
+	s.is(":status: 200\n\nall that there is END")
+	if !(*ups)[0].EOF() {
+		t.Error("the upstream has not heard that the client has ended")
+	}
+	r.over(c.p)
 }

@@ -236,6 +236,9 @@ func (st *stream) becomeTunnel() {
 	}
 	carrier.tunnelled(st)
 	if st.state == upstreamLeased {
+		if st.request.state == directionEnded && st.request.hold.empty() {
+			st.lease.CloseWrite() // the client had ended its direction before there was a tunnel
+		}
 		st.flushRequest()
 	}
 	carrier.wake() // carrier, not st: the exchange may be over already
@@ -279,9 +282,10 @@ func (st *stream) stalled() protocols.Reason {
 	return protocols.ReasonStreamIdle
 }
 
-// noticeProgress counts bytes that the upstream took, though not enough of them for Drained.
+// noticeProgress counts bytes that the upstream took, though not enough of them for Drained. Those that leave a multiplexed
+// connection may be anybody's.
 func (st *stream) noticeProgress(now time.Duration) {
-	if st.lease == nil {
+	if st.lease == nil || st.lease.Multiplexed() {
 		return
 	}
 	n := st.lease.Buffered()

@@ -83,9 +83,13 @@ func (st *stream) begin(lease *upstream.Lease) {
 	}
 	st.beginTry()
 	st.editForEndpoint()
-	bodiless := st.request.state == directionEnded && len(st.replay) == 0 && st.received == 0 && st.request.hold.trailer == nil
-	if bodiless {
+	ended := st.request.state == directionEnded
+	bodiless := ended && len(st.replay) == 0 && st.received == 0 && st.request.hold.trailer == nil && !st.wantsTunnel()
+	switch {
+	case bodiless:
 		st.request.hold.drop(st.w) // an End without data
+	case ended && st.wantsTunnel():
+		st.request.hold.end = true // behind the head, which does not end a tunnel; again, if an earlier try said it
 	}
 	// The body is taped while a retry could need it: the policy allows one, the connection may have gone stale, or a
 	// multiplexed upstream may refuse the stream.
