@@ -458,7 +458,7 @@ func (s *simH2) end() {
 		c.sendSettings(4, 1<<20)
 	}
 	// Held windows open bit by bit. A dribble gets nowhere in the time that there is: it is cut off.
-	for range 3000 {
+	for range 5000 {
 		if s.giveAllBack() == 0 {
 			break
 		}
