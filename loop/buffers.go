@@ -10,8 +10,9 @@ const (
 	keepPerClass = 512 << 10
 )
 
-// buffers are a loop's free buffers, in powers of two. They are not a sync.Pool, because a GC empties that.
-type buffers struct {
+// Buffers are free buffers of one loop, in powers of two. They are not a sync.Pool, because a GC empties that. The zero
+// value is ready; all methods belong to one goroutine.
+type Buffers struct {
 	free [bufferClasses][][]byte
 }
 
@@ -23,8 +24,8 @@ func bufferClass(n int) int {
 	return bits.Len(uint(n-1)) - minBufferBits
 }
 
-// get returns an empty buffer with room for n bytes.
-func (p *buffers) get(n int) []byte {
+// Get returns an empty buffer with room for n bytes.
+func (p *Buffers) Get(n int) []byte {
 	k := bufferClass(n)
 	if k >= bufferClasses {
 		return make([]byte, 0, n)
@@ -38,8 +39,8 @@ func (p *buffers) get(n int) []byte {
 	return make([]byte, 0, 1<<(k+minBufferBits))
 }
 
-// put takes b back; a buffer of odd size, or one too many, is left to the garbage collector.
-func (p *buffers) put(b []byte) {
+// Put takes b back; a buffer of odd size, or one too many, is left to the garbage collector.
+func (p *Buffers) Put(b []byte) {
 	k := bufferClass(cap(b))
 	if k >= bufferClasses || cap(b) != 1<<(k+minBufferBits) {
 		return
@@ -49,9 +50,9 @@ func (p *buffers) put(b []byte) {
 	}
 }
 
-// grow returns a buffer with the content of b and room for n more bytes, and takes b back.
-func (p *buffers) grow(b []byte, n int) []byte {
-	g := append(p.get(max(len(b)+n, 2*cap(b))), b...)
-	p.put(b)
+// Grow returns a buffer with the content of b and room for n more bytes, and takes b back.
+func (p *Buffers) Grow(b []byte, n int) []byte {
+	g := append(p.Get(max(len(b)+n, 2*cap(b))), b...)
+	p.Put(b)
 	return g
 }

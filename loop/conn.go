@@ -207,7 +207,7 @@ func (c *conn) read() bool {
 	b, kept := r.readBuf, len(c.in)
 	if kept > 0 {
 		if cap(c.in)-kept < 4096 {
-			c.in = r.bufs.grow(c.in, 4096)
+			c.in = r.bufs.Grow(c.in, 4096)
 		}
 		b = c.in[kept:cap(c.in)]
 	}
@@ -233,7 +233,7 @@ func (c *conn) read() bool {
 	used := c.h.Received(c, b[:n])
 	if used < n && c.phase == phaseOpen {
 		rest := b[max(used, 0):n]
-		c.in = append(r.bufs.get(len(rest)), rest...)
+		c.in = append(r.bufs.Get(len(rest)), rest...)
 	}
 	c.received()
 	return true
@@ -260,7 +260,7 @@ func (c *conn) offerKept() {
 	switch {
 	case c.phase != phaseOpen: // the buffer is on its way back
 	case used >= len(b):
-		c.r.bufs.put(c.in)
+		c.r.bufs.Put(c.in)
 		c.in = nil
 	case used > 0:
 		c.in = b[:copy(b, b[used:])]

@@ -11,14 +11,14 @@ func (c *conn) Buffered() int { return len(c.out) - c.sent }
 func (c *conn) Reserve(n int) []byte {
 	switch {
 	case c.out == nil:
-		c.out, c.sent = c.r.bufs.get(n), 0
+		c.out, c.sent = c.r.bufs.Get(n), 0
 	case cap(c.out)-len(c.out) < n:
 		if c.sent > 0 {
 			c.out = c.out[:copy(c.out, c.out[c.sent:])]
 			c.sent = 0
 		}
 		if cap(c.out)-len(c.out) < n {
-			c.out = c.r.bufs.grow(c.out, n)
+			c.out = c.r.bufs.Grow(c.out, n)
 		}
 	}
 	return c.out[c.sent:]
@@ -36,7 +36,7 @@ func (c *conn) Commit(b []byte) {
 		c.out = c.out[:c.sent+len(b)]
 	} else {
 		if c.out != nil {
-			c.r.bufs.put(c.out)
+			c.r.bufs.Put(c.out)
 		}
 		c.out, c.sent = b, 0
 	}
@@ -87,7 +87,7 @@ func (c *conn) markDirty() {
 
 func (c *conn) dropOutput() {
 	if c.out != nil {
-		c.r.bufs.put(c.out)
+		c.r.bufs.Put(c.out)
 		c.out, c.sent = nil, 0
 	}
 }
@@ -158,8 +158,8 @@ func (c *conn) flush() {
 func (c *conn) compact() {
 	left := c.out[c.sent:]
 	if cap(c.out) > 4096 && len(left) <= cap(c.out)/4 {
-		small := append(c.r.bufs.get(len(left)), left...)
-		c.r.bufs.put(c.out)
+		small := append(c.r.bufs.Get(len(left)), left...)
+		c.r.bufs.Put(c.out)
 		c.out, c.sent = small, 0
 	}
 }

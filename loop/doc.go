@@ -49,6 +49,11 @@
 // A Reactor is the whole of a Loop above the system calls. A System makes these: the kernel's (a Group runs one Reactor
 // on each), or looptest's simulation, so that tests of other packages run the shipped code.
 //
+// # Layers
+//
+// A Layer is a Conn over a Conn: secure is TLS. Its handlers write plaintext many times in a batch and it makes records of
+// that once, just before the flush (Gather); and what it holds unconsumed gets turns in Rounds, as a socket's does (Yield).
+//
 // # Back-pressure
 //
 // Pause stops reading. Buffered tells how much output waits; Drained is called when it has fallen below the low-water

@@ -24,6 +24,10 @@ type Loop interface {
 	// inside Dial. Closing the returned Conn before Opened cancels it. An error means that nothing was started (no
 	// descriptor, an address that can't be used, a refusal that the system knows at once): no callback follows.
 	Dial(o DialOptions, h Handler) (Conn, error)
+	// Gather makes l.Gathered run when the running batch of events ends, before output is sent; Yield makes l.Turn run in
+	// the next Round. below is the socket that l stands on: a panic costs that. See Layer.
+	Gather(below Conn, l Layer)
+	Yield(below Conn, l Layer)
 	// LimitReads sets how many bytes one read takes, of any connection: MaxRead at first, and never more. Who must keep
 	// what is read can so keep less of many connections.
 	LimitReads(n int)

@@ -41,21 +41,24 @@ type Reactor struct {
 
 	readBuf   []byte
 	readMost  int // of it is used by one read
-	bufs      buffers
+	bufs      Buffers
 	limbo     [][]byte    // buffers that the running call gave up, but may still look at
 	deadlines []*deadline // free
 
 	wheel   wheel
 	alarmAt time.Duration // when Expire will come; 0 when it won't
 
-	dirty      []*conn // to be flushed in Settle
-	finished   []*conn // to be told Closed in Settle
-	ready      []*conn // to be served in Round
-	serving    []*conn // the ready list that Round works on
-	dying      []int   // descriptors that were given up since the last Round
-	dead       []int   // descriptors that no event can name any more
-	woken      bool    // Round has been asked for since the last one
-	delivering bool    // between a Deliver and its Settle
+	gathered   []layered // to be told Gathered in Settle, before anything is flushed
+	dirty      []*conn   // to be flushed in Settle
+	finished   []*conn   // to be told Closed in Settle
+	ready      []*conn   // to be served in Round
+	serving    []*conn   // the ready list that Round works on
+	turns      []layered // to be told Turn in Round
+	turning    []layered // the turns that Round works on
+	dying      []int     // descriptors that were given up since the last Round
+	dead       []int     // descriptors that no event can name any more
+	woken      bool      // Round has been asked for since the last one
+	delivering bool      // between a Deliver and its Settle
 
 	tasks     []func() // posted, taken out of posts
 	taskNext  int
@@ -147,6 +150,7 @@ func (r *Reactor) Round() {
 	r.release()
 	r.runPosts()
 	r.serveReady()
+	r.serveLayers()
 	r.settle()
 	r.pulse.end(r.now)
 }
@@ -173,7 +177,8 @@ func (r *Reactor) begin() {
 
 // settle ends a call: it flushes what was written and reports what was closed. Both may cause more of either.
 func (r *Reactor) settle() {
-	for len(r.dirty) > 0 || len(r.finished) > 0 {
+	for len(r.gathered) > 0 || len(r.dirty) > 0 || len(r.finished) > 0 {
+		r.tellGathered()
 		for i := 0; i < len(r.dirty); i++ {
 			c := r.dirty[i]
 			c.flags &^= flagDirty
@@ -194,7 +199,7 @@ func (r *Reactor) settle() {
 		r.finished = r.finished[:0]
 	}
 	for i, b := range r.limbo {
-		r.bufs.put(b)
+		r.bufs.Put(b)
 		r.limbo[i] = nil
 	}
 	r.limbo = r.limbo[:0]

@@ -27,6 +27,7 @@ func (r *Reactor) rescue() {
 			r.ready = append(r.ready, c)
 		}
 	}
+	r.keepTurns()
 	r.setAlarm()
 	r.wake()
 	r.pulse.end(r.now)

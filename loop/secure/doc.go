@@ -1,0 +1,39 @@
+// Package secure is TLS on a loop: a loop.Conn over a loop.Conn, so that no codec knows whether bytes came through it. The
+// cryptography is crypto/tls's own *tls.Conn, without a fork.
+//
+// # Use
+//
+// Each loop has an Engine. A listener's Acceptor returns Engine.Server as the handler of an accepted socket, and gives it
+// the Acceptor that is asked when the handshake is done; what dials calls Engine.Dial instead of Loop.Dial. The Conn that
+// these handlers get is a *Conn, which also knows the handshake's outcome (State).
+//
+//	func (l *listener) Accept(c loop.Conn) loop.Handler { return l.engine.Server(c, l.tls, l.sessions) }
+//
+// # Handshakes
+//
+// A handshake is a coroutine (iter.Pull): it runs until it wants bytes that have not come, and is then no more than a
+// parked stack. The loop does all input and output. A coroutine is made when a whole ClientHello is there, so that silent
+// sockets and halves of messages cost a timer; it is resumed when whole records are there. Each such step runs on a
+// worker (Workers: one thread per core, of the lowest priority), so a worker never waits for a peer, and loops are never
+// kept from their work by public-key cryptography. How many handshakes may be under way is bounded. Tests run the steps
+// on the loop itself (Inline), in virtual time.
+//
+// # Records
+//
+// tls.Conn gets whole records only, one for each Read: what is incomplete stays in the socket's unconsumed input, and a
+// tls.Conn never holds more than it has decrypted. When it wants more it is told so by a temporary error. What handlers
+// write is gathered in one buffer and becomes records at the end of the batch of events (loop.Layer), or as soon as it
+// fills one, so that small writes share a record and a write to the kernel.
+//
+// # Ends
+//
+// CloseWrite and the soft Closes send close_notify before the FIN. The peer's close_notify is ReadClosed. So is a FIN
+// without it, as TLS leaves to the application whether that is an error; Conn.Truncated tells, and who takes the end of
+// the connection for the end of a message must ask.
+//
+// # Memory
+//
+// An idle connection has a Conn (about 200 bytes), and what tls.Conn holds; buffers belong to the Engine. A record that is
+// read costs two small allocations inside crypto/tls (its atLeastReader, once for the header and once for the rest of a
+// record that did not fit the first read), one that is written none.
+package secure

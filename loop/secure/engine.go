@@ -1,0 +1,99 @@
+package secure
+
+import (
+	"crypto/tls"
+	"time"
+
+	"sluice/loop"
+)
+
+// Defaults of Config and EngineOptions.
+const (
+	DefaultTimeout  = 10 * time.Second
+	DefaultMaxHello = 16 << 10
+)
+
+// maxHandshake bounds what a peer may send before the handshake is done, certificates included.
+const maxHandshake = 256 << 10
+
+// readAhead is how much plaintext a turn of a connection may make, recordsPerTurn in how many records: one-byte records
+// cost hundreds of times their size.
+const (
+	readAhead      = 64 << 10
+	recordsPerTurn = 256
+)
+
+// A Config says how to shake hands. It is shared by connections and by loops, and must not be changed.
+type Config struct {
+	// TLS is given to crypto/tls as it is. Its callbacks run on workers.
+	TLS *tls.Config
+	// Timeout is from the accept, or the connect's success, to the end of the handshake; 0 means DefaultTimeout.
+	Timeout time.Duration
+	// MaxHello is the longest ClientHello, with its record headers; 0 means DefaultMaxHello.
+	MaxHello int
+}
+
+// EngineOptions configure an Engine.
+type EngineOptions struct {
+	Executor Executor // who runs the steps of handshakes; it is needed
+	// MaxUnread is how much unconsumed plaintext a connection may keep; 0 means loop.MaxUnread. What the loop keeps of
+	// ciphertext comes on top.
+	MaxUnread int
+}
+
+// An Engine is TLS on one loop: the buffers and counters of its connections. All methods but Counters belong to the loop.
+type Engine struct {
+	loop      loop.Loop
+	executor  Executor
+	maxUnread int
+	plain     []byte // what one call of Received decrypts
+	bufs      loop.Buffers
+	counters  counters
+}
+
+// NewEngine returns an Engine for l. It may be called on any goroutine.
+func NewEngine(l loop.Loop, o EngineOptions) *Engine {
+	if o.MaxUnread <= 0 {
+		o.MaxUnread = loop.MaxUnread
+	}
+	return &Engine{
+		loop: l, executor: o.Executor, maxUnread: o.MaxUnread,
+		plain: make([]byte, readAhead+maxPlain),
+	}
+}
+
+// Server returns the handler of raw, an accepted socket, and is called in the Acceptor of its listener. When the
+// handshake is done it asks a, with a *Conn, for the handler of what is inside; a refusal closes the connection. A
+// handshake that fails closes it too: a never hears of it, the counters do.
+func (e *Engine) Server(raw loop.Conn, cfg *Config, a loop.Acceptor) loop.Handler {
+	s := &Conn{engine: e, raw: raw, h: nobody{}}
+	s.opening = newOpening(s, cfg)
+	s.opening.accept = a
+	s.opening.arm()
+	return s
+}
+
+// Dial is loop.Dial with a handshake: h.Opened follows when that is done, h.Closed (with an *Error) when it failed. The
+// time limit of o is the connect's.
+func (e *Engine) Dial(o loop.DialOptions, cfg *Config, h loop.Handler) (*Conn, error) {
+	s := &Conn{engine: e, h: h, phase: phaseConnecting}
+	raw, err := e.loop.Dial(o, s)
+	if err != nil {
+		return nil, err
+	}
+	s.raw = raw
+	s.opening = newOpening(s, cfg)
+	return s, nil
+}
+
+// Counters returns a snapshot. It is safe on any goroutine.
+func (e *Engine) Counters() Counters { return e.counters.snapshot() }
+
+// nobody is the handler of a connection whose handshake is not done.
+type nobody struct{}
+
+func (nobody) Opened(loop.Conn)                   {}
+func (nobody) Received(_ loop.Conn, b []byte) int { return len(b) }
+func (nobody) ReadClosed(loop.Conn, []byte)       {}
+func (nobody) Drained(loop.Conn)                  {}
+func (nobody) Closed(loop.Conn, error)            {}

@@ -1,0 +1,85 @@
+package secure
+
+import (
+	"crypto/tls"
+	"fmt"
+	"iter"
+
+	"sluice/loop"
+)
+
+// A handshake is a coroutine in tls.Conn.Handshake. Between a call of runner.run and of back it belongs to a worker,
+// otherwise to the loop.
+//
+//	parked ──(run)──> queued ──> running ──(wants records)──> parked
+//	                                └──(done, failed, aborted)──> over
+type handshake struct {
+	tls   *tls.Conn
+	loop  loop.Loop
+	back  func() // posted to the loop after a step
+	in    []byte // whole records from the peer
+	read  int    // how much of in tls.Conn has had
+	out   []byte // for the peer
+	abort bool   // the next step is the last
+	over  bool
+	err   error
+
+	next  func() (struct{}, bool)
+	stop  func()
+	yield func(struct{}) bool
+}
+
+// step runs the coroutine until it wants records that are not there. It is always called on the same thread.
+func (h *handshake) step() {
+	defer func() {
+		if p := recover(); p != nil {
+			h.err = fmt.Errorf("%w: %v", loop.ErrPanicked, p)
+			h.over = true
+		}
+	}()
+	if h.next == nil {
+		h.next, h.stop = iter.Pull(h.run)
+	}
+	if h.abort {
+		h.stop()
+		h.over = true
+		return
+	}
+	_, parked := h.next()
+	h.over = !parked
+}
+
+// run is the coroutine.
+func (h *handshake) run(yield func(struct{}) bool) {
+	h.yield = yield
+	h.err = h.tls.Handshake()
+}
+
+// await parks the coroutine until a whole record is there; false means that it never will be.
+func (h *handshake) await() bool {
+	for record(h.in[h.read:]) == 0 {
+		if !h.yield(struct{}{}) {
+			return false
+		}
+	}
+	return true
+}
+
+// record takes the next record.
+func (h *handshake) record() []byte {
+	n := record(h.in[h.read:])
+	h.read += n
+	return h.in[h.read-n : h.read]
+}
+
+// handBack returns h to the loop after a step, and reports whether it is over. A loop that has stopped takes nothing: the
+// coroutine is ended here.
+func (h *handshake) handBack() (over bool) {
+	over = h.over
+	if !h.loop.Post(h.back) && !over {
+		h.abort = true
+		h.step()
+		over = true
+	}
+	return over
+}
