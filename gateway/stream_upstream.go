@@ -77,7 +77,7 @@ func (st *stream) begin(lease *upstream.Lease) {
 	if st.tries <= maxTries {
 		st.tried[st.tries-1] = st.endpoint
 	}
-	if st.receiving() {
+	if st.request.state != directionEnded && !st.wantsTunnel() {
 		st.deadline = 0 // the route's timeout runs from the end of the request
 		st.armOwnTimeout()
 	}
@@ -101,14 +101,23 @@ func (st *stream) begin(lease *upstream.Lease) {
 	if t := st.route.retry.TryTimeout; t > 0 {
 		st.w.loop.Arm(&st.tryTimer, st.w.loop.Now()+t)
 	}
-	st.w.toServer = protocols.Event{Kind: protocols.KindHead, End: bodiless, Header: &st.req}
-	if _, err := lease.Encode(&st.w.toServer); err != nil {
+	st.bodiless = bodiless
+	st.sendHead()
+}
+
+// sendHead sends the head of the request, unless it has to wait for its turn: then Drained asks again. What waits behind it
+// follows. st may be over when it returns.
+func (st *stream) sendHead() {
+	st.w.toServer = protocols.Event{Kind: protocols.KindHead, End: st.bodiless, Header: &st.req}
+	_, err := st.lease.Encode(&st.w.toServer)
+	st.requestWaits = err == protocols.ErrWait //nolint:errorlint // returned as it is
+	switch {
+	case st.requestWaits:
+	case err != nil:
 		st.refuseByUs(err)
-		return
-	}
-	if bodiless {
+	case st.bodiless:
 		st.requestSent()
-	} else {
+	default:
 		st.flushRequest()
 	}
 }
