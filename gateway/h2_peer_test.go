@@ -12,7 +12,9 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"sluice/gateway/telemetry/metrics"
 	"sluice/loop/looptest"
+	"sluice/protocols"
 )
 
 const h2preface = http2.ClientPreface
@@ -494,4 +496,29 @@ func (r *rig) over(clients ...*looptest.Peer) {
 	r.l.Run()
 	r.l.Advance(100 * time.Second) // what is idle closes
 	r.nothingLeft()
+}
+
+// failed is how many exchanges and connections of the listener have ended for reason x.
+func (r *rig) failed(x protocols.Reason) (n int) {
+	for _, s := range r.series() {
+		if s.Name == "sluice_downstream_requests_failed_total" && slices.Contains(s.Values, x.String()) {
+			n += int(s.Value)
+		}
+	}
+	return n
+}
+
+// series are the metrics, which the loop has to run for.
+func (r *rig) series() []metrics.Series {
+	done := make(chan []metrics.Series)
+	go func() { done <- r.g.registry.Snapshot() }()
+	for {
+		select {
+		case all := <-done:
+			return all
+		default:
+			r.l.Run()
+			time.Sleep(10 * time.Microsecond)
+		}
+	}
 }
