@@ -17,10 +17,11 @@ type Limits struct {
 	Calls        int // requests in progress on one connection: 1024, and never more than 4000
 
 	// Of multiplexed protocols.
-	Streams    int // streams that the peer may have open on one connection: 128
-	Window     int // initial receive window of a stream, in bytes: 64 KiB (16 KiB towards upstreams)
-	WindowMax  int // up to which a window grows while its stream is drained: 4 MiB
-	Owed       int // Env.Owed's part of one connection, past which its heaviest stalled stream is reset: 4 MiB
+	Streams   int // streams that the peer may have open on one connection: 128
+	Window    int // initial receive window of a stream, in bytes: 64 KiB (towards upstreams 16 KiB, among many 4)
+	WindowMax int // up to which a window grows while its stream is drained: 4 MiB
+	Owed      int // Env.Owed's part of one connection, past which its heaviest stalled stream is reset: 4 MiB, and
+	// towards upstreams no less than two initial windows for each stream
 	OwedOnLoop int // Env.Owed itself, past which every connection resets its heaviest stalled stream: 256 MiB
 
 	PingInterval time.Duration // silence after which the peer is asked whether it is still there; 0 or negative: never

@@ -17,6 +17,9 @@ type shared struct {
 	idle    int            // records in free
 	tables  [8][][]*stream // free slots of tables, by the logarithm of their number
 	queues  []*queue
+
+	requests int // streams of clients
+	crowded  bool
 }
 
 const (
