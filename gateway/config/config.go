@@ -69,7 +69,7 @@ type Listener struct {
 	IdleTimeout time.Duration // of a keep-alive connection; 0: 75 s; < 0: none
 	AccessLogs  []AccessLog
 	MaxConns    int // 0: 10 000; < 0: none
-	// Exactly one of these is set; none: the listener accepts and closes, which the gateway warns about.
+	// Exactly one of these is set, but for HTTP.Fallback, which needs both; none: the listener accepts and closes, which the gateway warns about.
 	HTTP *HTTPProxy
 	TCP  *TCPProxy
 	// Unserved says why the listener has neither ("its filter chain is empty").
@@ -91,7 +91,10 @@ type HTTPProxy struct {
 	Limits           RequestLimits
 	Timeouts         RequestTimeouts
 	HTTP2            HTTP2Options
-	Filters          []Filter // in the order in which a request meets them
+	Bolt             BoltOptions
+	// Fallback lets the listener's TCP take the connections that none of Protocols recognises.
+	Fallback bool
+	Filters  []Filter // in the order in which a request meets them
 }
 
 // HTTP2Options describes a listener's HTTP/2 connections; zero means the default.
@@ -103,6 +106,20 @@ type HTTP2Options struct {
 	PingTimeout      time.Duration // for its answer: 20 s
 	MaxConnectionAge time.Duration // after which the client is asked to take another connection: never
 }
+
+// BoltOptions describes a listener's Bolt connections; zero means the default.
+type BoltOptions struct {
+	ClassBytes       int           // of a class name: 4 KiB
+	ContentBytes     int           // of the content of a frame: 16 MiB
+	Calls            int           // in progress on one connection, a client's or to an upstream: 1024
+	GoAway           bool          // tell clients with MOSN's goaway that a connection takes no more calls
+	MaxConnectionAge time.Duration // after which a client is asked to take another connection: never
+	CollectBytes     int           // of a body without an announced length that is to become a frame: 1 MiB
+}
+
+// FilterHTTP2Bolt is the Type of the filter that converts between HTTP and Bolt. A gateway in which both are spoken has it
+// without being told; telling it sets its options.
+const FilterHTTP2Bolt = "http2bolt"
 
 // FilterGRPCWeb is the Type of the filter that lets browsers call gRPC services.
 const FilterGRPCWeb = "grpc_web"

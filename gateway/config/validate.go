@@ -133,7 +133,7 @@ func (v *validator) listeners() {
 		if l.Bind {
 			v.bind(bound, l.Address, l.Origin)
 		}
-		if l.HTTP != nil && l.TCP != nil {
+		if l.HTTP != nil && l.TCP != nil && !l.HTTP.Fallback {
 			v.errorf(l.Origin, "the listener %q serves both a protocol and plain bytes", l.Name)
 		}
 		if l.HTTP != nil {

@@ -31,7 +31,8 @@ var listenerFilters = []filterPolicy{
 }
 
 var streamFilters = []filterPolicy{
-	{filterTranscoder, used, "`httpTohttp2` and `http2Tohttp`"},
+	{filterTranscoder, used, "`httpTohttp2`, `http2Tohttp`, `http2bolt_simple`"},
+	{config.FilterHTTP2Bolt, used, "Sluice's own: HTTP to Bolt and back, see [bolt.md](bolt.md)"},
 	{config.FilterGRPCWeb, used, "Sluice's own: browsers call gRPC services, see [grpc.md](grpc.md)"},
 	{"gzip", plainer, "answers pass as the upstream encodes them"},
 	{"grpc_metric", plainer, "calls are counted as requests only"},

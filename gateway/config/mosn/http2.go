@@ -39,7 +39,7 @@ func (r *reader) http2Options(o object, p *config.HTTPProxy) {
 	h.PingInterval = o.interval("ping_interval")
 	h.PingTimeout = o.positive("ping_timeout")
 	h.MaxConnectionAge = o.interval("max_connection_age")
-	if len(p.Protocols) > 0 && !speaksHTTP2(p) && len(o.n.members) > 0 {
+	if len(p.Protocols) > 0 && !speaks(p, protocolHTTP2) && len(o.n.members) > 0 {
 		r.notef(o.n, "these settings have no effect: the listener does not speak %s", protocolHTTP2)
 	}
 }

@@ -140,20 +140,14 @@ func (c *chainReader) filter(f object) {
 		if name := c.r.router(o); name != "" {
 			c.embedded = append(c.embedded, name)
 		}
-	case c.terminal != nil && c.fallsBack():
-		// This filter would take the connections of unknown protocols; that it can't was reported at the proxy.
+	case p.name == filterTCPProxy && c.l.HTTP != nil && c.l.TCP == nil && c.l.HTTP.Fallback:
+		c.l.TCP = c.r.tcpProxy(c.r.object(f.node("config"), tcpProxySchema))
 	case c.terminal != nil:
 		c.r.errorf(f.n, "a chain has one filter that serves its connections, and that is already the one at %s; remove one",
 			c.terminal.origin())
 	default:
 		c.serve(f, p.name)
 	}
-}
-
-// fallsBack reports whether the proxy asks for a filter behind it.
-func (c *chainReader) fallsBack() bool {
-	v := c.proxy.n.member("fallback_for_unknown_protocol")
-	return v != nil && !v.inert()
 }
 
 // serve reads the filter that serves the connections.
@@ -179,6 +173,10 @@ func (c *chainReader) end() {
 	switch {
 	case c.l.HTTP != nil:
 		c.router()
+		if c.l.HTTP.Fallback && c.l.TCP == nil && !c.broken && c.proxy.n != nil {
+			c.r.errorf(c.proxy.node("fallback_for_unknown_protocol"),
+				"no tcp_proxy filter follows in the chain, which would take connections of other protocols; add one")
+		}
 	case c.l.TCP != nil || c.broken:
 	case len(c.embedded) > 0:
 		c.l.Unserved = "its filter chain has a connection_manager and no proxy"

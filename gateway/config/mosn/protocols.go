@@ -12,21 +12,28 @@ const (
 	protocolAuto  = "Auto"
 	protocolHTTP1 = "Http1"
 	protocolHTTP2 = "Http2"
+	protocolBolt  = "bolt"
+	// protocolBolt2 is the name of version 2 in MOSN. The versions may be mixed on a connection, and so each name means both.
+	protocolBolt2 = "boltv2"
 	// protocolX means the protocols that extend_config.sub_protocol names.
 	protocolX = "X"
 )
 
 // spoken lists the protocols that this version speaks, on both sides. It is the place to add one to: its codec goes into
 // the gateway's list.
-func spoken() []string { return []string{protocolHTTP1, protocolHTTP2} }
+func spoken() []string { return []string{protocolHTTP1, protocolHTTP2, protocolBolt} }
 
 // protocolNames are the protocols that MOSN names.
 func protocolNames() []string {
-	return []string{protocolAuto, protocolHTTP1, protocolHTTP2, "bolt", "boltv2", "dubbo", "dubbo-thrift", "tars", protocolX}
+	return []string{protocolAuto, protocolHTTP1, protocolHTTP2, protocolBolt, protocolBolt2, "dubbo", "dubbo-thrift", "tars", protocolX}
 }
 
-// spokenList is the list of spoken for a sentence: "Http1 and Http2 are".
-func spokenList() string { return strings.Join(spoken(), " and ") + " are" }
+// spokenList is the list of spoken for a sentence: "Http1, Http2 and bolt".
+func spokenList() string {
+	all := spoken()
+	last := len(all) - 1
+	return strings.Join(all[:last], ", ") + " and " + all[last]
+}
 
 // protocol returns the canonical name of a protocol that is available, or Auto or X; "" after it reported one that is not.
 func (r *reader) protocol(v *node, name string) string {
@@ -35,8 +42,11 @@ func (r *reader) protocol(v *node, name string) string {
 		if !strings.EqualFold(known, name) {
 			continue
 		}
+		if known == protocolBolt2 {
+			return protocolBolt
+		}
 		if known != protocolAuto && known != protocolX && !slices.Contains(spoken(), known) {
-			r.errorf(v, "the protocol %s is not available in this version; %s, and tcp_proxy carries any other unread",
+			r.errorf(v, "the protocol %s is not available in this version; %s are, and tcp_proxy carries any other unread",
 				known, spokenList())
 			return ""
 		}
@@ -79,8 +89,11 @@ func (r *reader) proxyProtocols(o, extend object, p *config.HTTPProxy) {
 	}
 	p.Protocols = l.names
 	if slices.Contains(l.names, protocolAuto) {
-		r.notef(v, "Auto recognises %s in this version; connections that speak anything else are closed",
-			strings.Join(spoken(), " and "))
+		rest := "are closed"
+		if p.Fallback {
+			rest = "go to the filter behind"
+		}
+		r.notef(v, "Auto recognises %s in this version; connections that speak anything else %s", spokenList(), rest)
 		p.Protocols = []string{protocolAuto}
 	}
 	switch {
@@ -106,6 +119,7 @@ func (l *protocolList) add(v *node, text string) {
 		case p == "":
 		case p == protocolX && !l.x:
 			l.x = true
+		case p == protocolBolt && slices.Contains(l.names, p): // bolt and boltv2 are two names of one
 		case p == protocolX || slices.Contains(l.names, p):
 			l.r.warnf(v, "the protocol %s is named twice", p)
 		default:
@@ -140,7 +154,7 @@ func (r *reader) upstreamProtocol(o object, key string) string {
 	}
 }
 
-// speaksHTTP2 reports whether a client of p may speak HTTP/2.
-func speaksHTTP2(p *config.HTTPProxy) bool {
-	return slices.Contains(p.Protocols, protocolHTTP2) || slices.Contains(p.Protocols, protocolAuto)
+// speaks reports whether a client of p may speak the protocol.
+func speaks(p *config.HTTPProxy, protocol string) bool {
+	return slices.Contains(p.Protocols, protocol) || slices.Contains(p.Protocols, protocolAuto)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func (r *reader) httpProxy(o object) *config.HTTPProxy {
-	p := &config.HTTPProxy{Router: o.str("router_config_name")}
+	p := &config.HTTPProxy{Router: o.str("router_config_name"), Fallback: o.boolean("fallback_for_unknown_protocol", false)}
 	extend := o.child("extend_config", extendSchema)
 	r.proxyProtocols(o, extend, p)
 	r.extendConfig(extend, p)
@@ -20,6 +20,7 @@ func (r *reader) httpProxy(o object) *config.HTTPProxy {
 	}
 	r.requestLimits(o.child("limits", limitsSchema), &p.Limits)
 	r.http2Options(o.child("http2", http2Schema), p)
+	r.boltOptions(o.child("bolt", boltSchema), p)
 	return p
 }
 
@@ -28,6 +29,12 @@ func (r *reader) extendConfig(o object, p *config.HTTPProxy) {
 	r.http1Limits(o.child("Http1", http1Schema), p)
 	r.http1Limits(o, p)
 	o.child("Http2", http2ExtendSchema)
+	p.Bolt.GoAway = o.boolean("enable_bolt_goaway", false)
+	for _, name := range []string{protocolBolt, protocolBolt2} {
+		if o.child(name, boltExtendSchema).boolean("enable_bolt_goaway", false) {
+			p.Bolt.GoAway = true
+		}
+	}
 }
 
 func (r *reader) http1Limits(o object, p *config.HTTPProxy) {

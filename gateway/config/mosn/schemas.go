@@ -58,23 +58,29 @@ var filterSchema = newSchema("a filter",
 
 var proxySchema = newSchema("the config of a proxy filter",
 	reads("downstream_protocol", "upstream_protocol", "router_config_name", "extend_config", "forwarded", "timeouts", "limits",
-		"http2"),
+		"http2", "bolt", "fallback_for_unknown_protocol"),
 	ignores("it only labels", "name"),
 	ignores("MOSN does not use it either; unknown clusters are always an error", "validate_clusters"),
 	ignores("the loops are the workers", "concurrency_num"),
-	refuses("connections of other protocols would be closed", "fallback_for_unknown_protocol"),
 	refuses("requests would be routed by the ordinary handler", "router_handler_name"),
 )
 
 var extendSchema = newSchema("extend_config",
-	reads("Http1", "Http2", "max_header_size", "max_request_body_size", "sub_protocol"),
+	reads("Http1", "Http2", "bolt", "boltv2", "enable_bolt_goaway", "max_header_size", "max_request_body_size", "sub_protocol"),
 	ignores(alwaysStreams, "http2_use_stream"),
-	ignores("the protocol is not spoken by this listener", "bolt", "boltv2", "dubbo", "enable_bolt_goaway"),
+	ignores("the protocol is not spoken by this listener", "dubbo"),
 )
 
 var http1Schema = newSchema("the Http1 part of extend_config", reads("max_header_size", "max_request_body_size"))
 
 var http2ExtendSchema = newSchema("the Http2 part of extend_config", ignores(alwaysStreams, "http2_use_stream"))
+
+var boltExtendSchema = newSchema("the bolt part of extend_config", reads("enable_bolt_goaway"))
+
+var boltSchema = newSchema("bolt", reads("class_bytes", "content_bytes", "max_concurrent_calls", "collect_bytes",
+	"max_connection_age"))
+
+var http2boltSchema = newSchema("the config of a http2bolt filter", reads("simple", "class", "coding", "method", "path"))
 
 var http2Schema = newSchema("http2", reads("max_concurrent_streams", "initial_stream_window", "max_stream_window",
 	"ping_interval", "ping_timeout", "max_connection_age"))
@@ -235,8 +241,8 @@ var prometheusSchema = newSchema("the config of a prometheus sink",
 func allSchemas() []*schema {
 	return []*schema{
 		documentSchema, serverSchema, listenerSchema, accessLogSchema, filterChainSchema, filterSchema, proxySchema,
-		extendSchema, http1Schema, http2ExtendSchema, http2Schema, forwardedSchema, timeoutsSchema, limitsSchema,
-		transcoderSchema, grpcWebSchema, tcpProxySchema, tcpRouteSchema, cidrSchema,
+		extendSchema, http1Schema, http2ExtendSchema, boltExtendSchema, http2Schema, boltSchema, forwardedSchema, timeoutsSchema, limitsSchema,
+		transcoderSchema, http2boltSchema, grpcWebSchema, tcpProxySchema, tcpRouteSchema, cidrSchema,
 		routerConfigSchema, virtualHostSchema, ruleSchema, matchSchema, headerMatchSchema, routeSchema, weightedSchema,
 		weightedClusterSchema, retrySchema, regexRewriteSchema, patternSchema, redirectSchema, directSchema,
 		headerOptionSchema, headerSchema, managerSchema, clusterSchema, keepaliveSchema, hostSchema, breakerSchema, lbConfigSchema,

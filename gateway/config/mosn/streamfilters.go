@@ -10,18 +10,20 @@ import (
 // filterTranscoder is the stream filter that converts requests to another protocol.
 const filterTranscoder = "transcoder"
 
+// transcoderBolt is MOSN's own way from HTTP to Bolt.
+const transcoderBolt = "http2bolt_simple"
+
 // A transcoder is one type of MOSN's transcoder filter.
 type transcoder struct {
 	name string
 	to   string // the protocol that upstreams are spoken to in
-	why  string // it is refused; "": it is available
 }
 
 func transcoders() []transcoder {
 	return []transcoder{
-		{"httpTohttp2", protocolHTTP2, ""},
-		{"http2Tohttp", protocolHTTP1, ""},
-		{"http2bolt_simple", "bolt", "the protocol bolt is not available in this version"},
+		{"httpTohttp2", protocolHTTP2},
+		{"http2Tohttp", protocolHTTP1},
+		{transcoderBolt, protocolBolt},
 	}
 }
 
@@ -40,7 +42,7 @@ func (r *reader) ownFilter(f object, v *node, l *config.Listener) bool {
 	if p, _ := find(streamFilters, v.text); p == nil || p.use != used {
 		return false
 	}
-	if l.TCP != nil {
+	if l.TCP != nil && l.HTTP == nil {
 		r.warnf(v, "%q has no effect: the listener carries plain bytes, and stream filters see requests", v.text)
 		return true
 	}
@@ -51,6 +53,8 @@ func (r *reader) ownFilter(f object, v *node, l *config.Listener) bool {
 	switch v.text {
 	case filterTranscoder:
 		r.transcoder(f, proxy)
+	case config.FilterHTTP2Bolt:
+		r.filter(f, http2boltSchema, proxy)
 	default:
 		r.filter(f, grpcWebSchema, proxy)
 	}
@@ -77,21 +81,21 @@ func (r *reader) transcoder(f object, p *config.HTTPProxy) {
 	o := f.child("config", transcoderSchema)
 	if o.n == nil {
 		if f.node("config") == nil {
-			r.errorf(f.n, `"config" is missing: expected {"type": "httpTohttp2"} or {"type": "http2Tohttp"}`)
+			r.errorf(f.n, `"config" is missing: expected {"type": "httpTohttp2"}, "http2Tohttp" or "http2bolt_simple"`)
 		}
 		return
 	}
 	v := o.node("type")
 	if v == nil {
 		if o.n.member("rules") == nil {
-			r.errorf(o.n, `"type" is missing: expected "httpTohttp2" or "http2Tohttp"`)
+			r.errorf(o.n, `"type" is missing: expected "httpTohttp2", "http2Tohttp" or "http2bolt_simple"`)
 		}
 		return
 	}
 	s := r.str(v)
 	if s == "" {
 		if v.kind == kindString {
-			r.expected(v, `"httpTohttp2" or "http2Tohttp"`, "")
+			r.expected(v, `"httpTohttp2", "http2Tohttp" or "http2bolt_simple"`, "")
 		}
 		return
 	}
@@ -109,18 +113,22 @@ func (r *reader) transcoder(f object, p *config.HTTPProxy) {
 
 func (r *reader) transcode(v *node, t transcoder, p *config.HTTPProxy) {
 	switch {
-	case t.why != "":
-		r.errorf(v, "%q is not available in this version, and serving without it would be wrong: %s", t.name, t.why)
 	case p.Transcode != "" && p.Transcode != t.to:
 		r.errorf(v, "another transcoder of this listener converts to %s; keep one", p.Transcode)
 	default:
 		p.Transcode = t.to
+		if t.name == transcoderBolt && !slices.ContainsFunc(p.Filters, isHTTP2Bolt) {
+			p.Filters = append(p.Filters, config.Filter{Type: config.FilterHTTP2Bolt, Origin: r.place(v),
+				Options: map[string]any{"simple": true}})
+		}
 		if p.UpstreamProtocol != "" && p.UpstreamProtocol != t.to {
 			r.notef(v, "upstreams are spoken to in %s: the transcoder counts more than the proxy's upstream_protocol, %s",
 				t.to, p.UpstreamProtocol)
 		}
 	}
 }
+
+func isHTTP2Bolt(f config.Filter) bool { return f.Type == config.FilterHTTP2Bolt }
 
 // value is n as Go's plain types: nil, bool, int64, float64, string, []any, map[string]any.
 func (n *node) value() any {
