@@ -33,6 +33,7 @@ func TestCommand(t *testing.T) {
 		"slow reader":               slowReader,
 		"slow upstream":             slowUpstream,
 		"SIGTERM under load":        drainUnderLoad,
+		"SIGTERM with streams":      drainStreams,
 		"SIGUSR1 reopens logs":      reopenLogs,
 		"second instance":           secondInstance,
 	} {

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -104,6 +105,7 @@ type helper struct {
 	*exec.Cmd
 	w    *world
 	name string
+	in   io.WriteCloser
 	out  output
 	done chan struct{}
 }
@@ -114,8 +116,8 @@ func (w *world) helper(name string, env []string, args ...string) *helper {
 	h := &helper{Cmd: exec.Command(interopTool(w.t, name), args...), w: w, name: name, done: make(chan struct{})}
 	h.Stdout, h.Stderr = &h.out, &h.out
 	h.Env = append(os.Environ(), env...)
-	stdin, err := h.StdinPipe()
-	if err != nil {
+	var err error
+	if h.in, err = h.StdinPipe(); err != nil {
 		w.t.Fatal(err)
 	}
 	if err := h.Start(); err != nil {
@@ -126,7 +128,7 @@ func (w *world) helper(name string, env []string, args ...string) *helper {
 		close(h.done)
 	}()
 	w.t.Cleanup(func() {
-		stdin.Close()
+		h.in.Close()
 		_ = h.Process.Kill() // it may have ended
 		<-h.done
 		if w.t.Failed() {
@@ -158,6 +160,14 @@ func (h *helper) says(pattern string) (found string) {
 		return true
 	})
 	return found
+}
+
+// line sends the program a line.
+func (h *helper) line(text string) {
+	h.w.t.Helper()
+	if _, err := io.WriteString(h.in, text+"\n"); err != nil {
+		h.w.t.Fatalf("%s does not listen: %v", h.name, err)
+	}
 }
 
 // printed runs a program of testdata/interop to its end and returns what it printed.
