@@ -80,6 +80,8 @@ type exchange struct {
 	answer   flow
 	tunnel   bool // bytes pass unframed in both directions
 	wasReset bool // the client was told that the answer is void
+	// requestWaits: the head of the request waits for its turn on the upstream's connection; bodiless: it is all of it.
+	requestWaits, bodiless bool
 	// headWaits: the head of the answer waits for its turn on the client's connection; headEnd: it is all of the answer.
 	headWaits, headEnd bool
 	// headOnly: the timeout ends with the head of the answer.

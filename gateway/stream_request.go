@@ -69,7 +69,7 @@ func (st *stream) requestEvent(ev *protocols.Event) protocols.Verdict {
 // sendRequest passes ev, for which the client has spent came bytes, on as far as the upstream takes it, and holds the rest.
 func (st *stream) sendRequest(ev *protocols.Event, came int) protocols.Verdict {
 	n := 0
-	if st.state == upstreamLeased && st.replayed == len(st.replay) && st.request.hold.empty() {
+	if st.state == upstreamLeased && !st.requestWaits && st.replayed == len(st.replay) && st.request.hold.empty() {
 		st.w.toServer = protocols.Event{Kind: ev.Kind, End: ev.End, Header: ev.Header, Data: ev.Data}
 		var err error
 		n, err = st.lease.Encode(&st.w.toServer)
@@ -193,6 +193,10 @@ func (st *stream) Drained() {
 		return
 	}
 	st.moved = st.w.loop.Now()
+	if st.requestWaits {
+		st.sendHead()
+		return
+	}
 	st.flushRequest()
 }
 

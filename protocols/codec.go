@@ -42,8 +42,9 @@ type Codec interface {
 // streams get their turns in order of priority, then round robin, at most a frame or so each. The owner answers a Credit
 // by encoding what it holds, at once or never.
 //
-// A protocol that can't interleave its streams (Bolt) lets a Head wait, too: Encode returns [ErrWait], nothing was
-// written, and the codec emits a Credit event for the stream when it is its turn.
+// A Head may have to wait, too: where streams can't be interleaved (Bolt), or for what the peer has not said yet (HTTP/2, the
+// request for a tunnel). Encode returns [ErrWait], nothing was written, and the codec emits a Credit event with the Head's
+// Stream and Owner when it is its turn.
 //
 // When one direction of a stream ends before the other, the codec says so to the peer as its protocol can (HTTP/2: an
 // answer that is complete before its request is followed by RST_STREAM with NO_ERROR), and emits nothing more of it.
@@ -162,8 +163,9 @@ type Env struct {
 	// Ev is the event that Decode passes on: a local one would escape to the heap. Decode never runs inside another
 	// Decode of the same loop, so one serves all; a codec sets all of it (Ev = Event{...}) for each call of a sink.
 	Ev Event
-	// Counts is what the codecs of this loop have dropped or refused without an event.
-	Counts Counts
+	// Counts is what the codecs of this loop have dropped or refused without an event. Envs that differ only in their limits
+	// may share it.
+	Counts *Counts
 	// Announce lets codecs send frames that only some peers know: Bolt's goaway (MOSN's enable_bolt_goaway).
 	Announce bool
 	// Owed is the number of bytes that multiplexed codecs have passed to their sinks and that were neither taken (More)
@@ -175,4 +177,4 @@ type Env struct {
 }
 
 // NewEnv returns an Env with l, defaults filled in.
-func NewEnv(l Limits) *Env { return &Env{Limits: l.WithDefaults()} }
+func NewEnv(l Limits) *Env { return &Env{Limits: l.WithDefaults(), Counts: new(Counts)} }

@@ -213,12 +213,26 @@ func TestEarlyAnswerAtClient(t *testing.T) {
 func TestUpgradeToUpstream(t *testing.T) {
 	h := requestHeader("GET", "/chat", "sec-websocket-version", "13")
 	h.SetUpgrade([]byte("websocket"))
-	e := newEnd(roleClient, protocols.Limits{})
-	var err *protocols.Error
-	if got := e.encode(protocols.Event{Kind: protocols.KindHead, Header: h}); !errors.As(got, &err) || err.Reason != protocols.ReasonNotImplemented {
-		t.Errorf("before the peer's SETTINGS: %v", got)
+	for _, takes := range []uint32{0, 1} {
+		e := newEnd(roleClient, protocols.Limits{})
+		for range 2 {
+			if err := e.encode(protocols.Event{Kind: protocols.KindHead, Header: h, Owner: "me"}); !errors.Is(err, protocols.ErrWait) {
+				t.Errorf("before the peer's SETTINGS: %v", err)
+			}
+		}
+		e.recv(new(script).settings(8, takes))
+		e.expect(t, "its turn", []string{"0 credit 1"}, []string{"SETTINGS 2=0 4=16384 6=65536", "WINDOW_UPDATE 0 8323073", "SETTINGS ack"}, 0)
+		var err *protocols.Error
+		got := e.encode(protocols.Event{Kind: protocols.KindHead, Header: h, Owner: "me"})
+		if taken := got == nil; taken != (takes == 1) || !taken && (!errors.As(got, &err) || err.Reason != protocols.ReasonNotImplemented) {
+			t.Errorf("takes %d: %v", takes, got)
+		}
+		e.codec.Closed()
+		if len(e.codec.loop.early) != 0 {
+			t.Error("somebody is remembered")
+		}
 	}
-	e = client(t, protocols.Limits{}, nil)
+	e := client(t, protocols.Limits{}, nil)
 	e.recv(new(script).settings(8, 1))
 	e.frames()
 	const sent = " :method=CONNECT :protocol=websocket :scheme=http :authority=a.example :path=/chat sec-websocket-version=13"

@@ -57,8 +57,6 @@ type conn struct {
 	unsaid             int32 // bytes that came and were not yet given back to recv
 	sendFirst          int32 // of a new stream: the peer's SETTINGS_INITIAL_WINDOW_SIZE
 	recvFirst          int32 // ours, as far as the peer knows it
-	resizeBy           int32 // what the acknowledgement of our SETTINGS adds to the windows of streams up to resizeTo
-	resizeTo           uint32
 	owed               int   // the connection's part of Env.Owed
 	peerStreams        int32 // SETTINGS_MAX_CONCURRENT_STREAMS
 	lastGood, nextOpen uint32
@@ -78,6 +76,7 @@ const (
 	gaveBack  // Closed was called
 	starving  // behind the end of input, a stream waits for a window that nobody can open
 	announced // our last GOAWAY says that streams above lastGood are ignored
+	asksEarly // requests for a tunnel wait for the peer's SETTINGS (shared.early)
 )
 
 // call is what one call of the codec works with. It does not outlive it.
@@ -297,8 +296,8 @@ func (c *conn) release() {
 			c.loop.dropStream(s)
 		}
 	}
-	if c.role == roleClient {
-		c.loop.ended(c.streams.n)
+	if c.flags&asksEarly != 0 {
+		c.loop.takeEarly(c)
 	}
 	c.loop.dropSlots(c.streams.slots)
 	c.streams = table{}
@@ -411,9 +410,6 @@ func (c *conn) remove(s *stream, x fate) {
 		c.rates.resets.earn(1)
 	}
 	c.fates.set(s.id, x)
-	if c.role == roleClient {
-		c.loop.ended(1)
-	}
 	c.streams.remove(s, c.loop)
 	c.loop.dropStream(s)
 	if c.streams.n == 0 {

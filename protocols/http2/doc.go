@@ -31,7 +31,7 @@
 // An extended CONNECT is GET with Header.Upgrade, granted by Status 101; the owner has to supply what HTTP/1's side of the
 // upgrade needs beside it (Sec-WebSocket-Key and its answer). A 2xx that an HTTP/1 upstream answers to a refused upgrade
 // goes out as 502, because a 2xx grants here. A client can send an extended CONNECT when the server's SETTINGS have said
-// so, and Encode refuses it with ReasonNotImplemented before.
+// so: before they have come Encode answers ErrWait, and with ReasonNotImplemented when they say nothing of it.
 //
 // # Defence
 //

@@ -196,11 +196,16 @@ func (c *conn) encodeRequest(now time.Duration, ev *protocols.Event, out protoco
 	if err = checkRequestLine(h, upgrade); err != nil {
 		return err
 	}
-	if upgrade && c.flags&takesConnect == 0 {
+	c.begin(now, out)
+	switch {
+	case !upgrade || c.flags&takesConnect != 0:
+	case c.flags&gotSettings == 0:
+		// RFC 8441 section 3: "A client [...] MUST NOT send [an extended CONNECT] before receiving the setting".
+		c.loop.addEarly(c, ev.Owner)
+		return protocols.ErrWait
+	default:
 		return errNoConnect
 	}
-	c.begin(now, out)
-	c.adapt(now, out)
 	leaveOut := neverSent
 	tunnel := upgrade || h.Method == protocols.MethodConnect
 	if tunnel {
@@ -251,7 +256,6 @@ func (c *conn) openRequest(now time.Duration, ev *protocols.Event, length int64,
 	c.fates.open(s.id)
 	c.nextOpen += 2
 	c.streams.add(s, c.loop)
-	c.loop.opened()
 	return s
 }
 

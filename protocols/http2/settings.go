@@ -78,8 +78,6 @@ func (c *conn) window() int32 {
 		return int32(min(w, maxWindow))
 	case c.role == roleServer:
 		return serverWindow
-	case c.loop.crowded:
-		return crowdedWindow
 	}
 	return clientWindow
 }
@@ -117,6 +115,11 @@ func (c *conn) readSettings(t *call, f frame, p []byte) rule {
 	c.control(t.out)
 	t.out.Commit(appendFrame(t.out.Reserve(headerLen), 0, frameSettings, flagAck, 0))
 	c.serve(t)
+	if c.flags&asksEarly != 0 {
+		for _, owner := range c.loop.takeEarly(c) {
+			c.emit(t, protocols.Event{Kind: protocols.KindCredit, Owner: owner, N: 1})
+		}
+	}
 	return ruleOK
 }
 
@@ -195,14 +198,10 @@ func (c *conn) settingsAcked(t *call, length int) rule {
 	c.timers.measured(t.now - (c.timers.settings - 1))
 	c.timers.settings = 0
 	c.flags |= ackedSettings
-	if c.role == roleServer {
-		c.resizeBy, c.resizeTo = c.window()-c.recvFirst, maxStream
-		c.recvFirst = c.window()
-	}
-	by := c.resizeBy
-	c.resizeBy = 0
+	by := c.window() - c.recvFirst
+	c.recvFirst = c.window()
 	for _, s := range c.streams.slots {
-		if s != nil && by != 0 && s.id <= c.resizeTo {
+		if s != nil && by != 0 {
 			s.recv += by
 			s.recvMax += by
 			c.replenish(t.now, s, t.out) // what was little of the old window may be half of the new one

@@ -17,9 +17,7 @@ type shared struct {
 	idle    int            // records in free
 	tables  [8][][]*stream // free slots of tables, by the logarithm of their number
 	queues  []*queue
-
-	requests int // streams of clients
-	crowded  bool
+	early   map[*conn][]any // owners of requests for tunnels that came before the peer's SETTINGS
 }
 
 const (
@@ -91,6 +89,28 @@ func (l *shared) queue() *queue {
 		return q
 	}
 	return new(queue)
+}
+
+// addEarly remembers owner, whose request for a tunnel has to wait until the peer of c says whether it takes such requests.
+func (l *shared) addEarly(c *conn, owner any) {
+	if l.early == nil {
+		l.early = map[*conn][]any{}
+	}
+	c.flags |= asksEarly
+	for _, o := range l.early[c] {
+		if o == owner {
+			return
+		}
+	}
+	l.early[c] = append(l.early[c], owner)
+}
+
+// takeEarly forgets the owners that c has, and returns them.
+func (l *shared) takeEarly(c *conn) []any {
+	owners := l.early[c]
+	delete(l.early, c)
+	c.flags &^= asksEarly
+	return owners
 }
 
 // dropQueue takes an empty queue back.
