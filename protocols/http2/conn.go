@@ -57,6 +57,8 @@ type conn struct {
 	unsaid             int32 // bytes that came and were not yet given back to recv
 	sendFirst          int32 // of a new stream: the peer's SETTINGS_INITIAL_WINDOW_SIZE
 	recvFirst          int32 // ours, as far as the peer knows it
+	resizeBy           int32 // what the acknowledgement of our SETTINGS adds to the windows of streams up to resizeTo
+	resizeTo           uint32
 	owed               int   // the connection's part of Env.Owed
 	peerStreams        int32 // SETTINGS_MAX_CONCURRENT_STREAMS
 	lastGood, nextOpen uint32
@@ -299,6 +301,9 @@ func (c *conn) release() {
 	if c.flags&asksEarly != 0 {
 		c.loop.takeEarly(c)
 	}
+	if c.role == roleClient {
+		c.loop.ended(c.streams.n)
+	}
 	c.loop.dropSlots(c.streams.slots)
 	c.streams = table{}
 	c.env.Owed -= c.owed
@@ -410,6 +415,9 @@ func (c *conn) remove(s *stream, x fate) {
 		c.rates.resets.earn(1)
 	}
 	c.fates.set(s.id, x)
+	if c.role == roleClient {
+		c.loop.ended(1)
+	}
 	c.streams.remove(s, c.loop)
 	c.loop.dropStream(s)
 	if c.streams.n == 0 {

@@ -206,6 +206,7 @@ func (c *conn) encodeRequest(now time.Duration, ev *protocols.Event, out protoco
 	default:
 		return errNoConnect
 	}
+	c.adapt(now, out)
 	leaveOut := neverSent
 	tunnel := upgrade || h.Method == protocols.MethodConnect
 	if tunnel {
@@ -256,6 +257,7 @@ func (c *conn) openRequest(now time.Duration, ev *protocols.Event, length int64,
 	c.fates.open(s.id)
 	c.nextOpen += 2
 	c.streams.add(s, c.loop)
+	c.loop.opened()
 	return s
 }
 

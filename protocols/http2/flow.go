@@ -48,7 +48,8 @@ func (c *conn) replenish(now time.Duration, s *stream, out protocols.Output) {
 	}
 	by := s.unsaid
 	most := int32(min(c.env.Limits.WindowMax, maxWindow/2))
-	if s.owed == 0 && c.timers.rtt > 0 && now-s.updated < max(c.timers.rtt, shortestTrip) && s.recvMax < most {
+	quick := c.timers.rtt > 0 && now-s.updated < max(c.timers.rtt, shortestTrip)
+	if quick && s.recvMax < most && s.owed == 0 && c.env.Owed <= c.env.Limits.OwedOnLoop/growUntilOwed {
 		larger := min(2*s.recvMax, most)
 		by += larger - s.recvMax
 		s.recvMax = larger
@@ -62,7 +63,7 @@ func (c *conn) replenish(now time.Duration, s *stream, out protocols.Output) {
 // shed resets the heaviest of the streams that hold bytes because nobody reads them, while they are too many.
 func (c *conn) shed(t *call) rule {
 	l := &c.env.Limits
-	for c.owed > l.Owed || c.env.Owed > l.OwedOnLoop {
+	for c.owed > c.mostOwed() || c.env.Owed > l.OwedOnLoop {
 		var heaviest *stream
 		for _, s := range c.streams.slots {
 			if s != nil && s.owed > 0 && (heaviest == nil || s.owed > heaviest.owed) {
@@ -72,7 +73,7 @@ func (c *conn) shed(t *call) rule {
 		if heaviest == nil {
 			break
 		}
-		if r := c.resetStream(t, heaviest, ruleOwed); r != ruleOK || c.owed <= l.Owed {
+		if r := c.resetStream(t, heaviest, ruleOwed); r != ruleOK || c.owed <= c.mostOwed() {
 			return r
 		}
 	}

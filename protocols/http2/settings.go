@@ -78,6 +78,8 @@ func (c *conn) window() int32 {
 		return int32(min(w, maxWindow))
 	case c.role == roleServer:
 		return serverWindow
+	case c.loop.crowded:
+		return crowdedWindow
 	}
 	return clientWindow
 }
@@ -198,10 +200,14 @@ func (c *conn) settingsAcked(t *call, length int) rule {
 	c.timers.measured(t.now - (c.timers.settings - 1))
 	c.timers.settings = 0
 	c.flags |= ackedSettings
-	by := c.window() - c.recvFirst
-	c.recvFirst = c.window()
+	if c.role == roleServer {
+		c.resizeBy, c.resizeTo = c.window()-c.recvFirst, maxStream
+		c.recvFirst = c.window()
+	}
+	by := c.resizeBy
+	c.resizeBy = 0
 	for _, s := range c.streams.slots {
-		if s != nil && by != 0 {
+		if s != nil && by != 0 && s.id <= c.resizeTo {
 			s.recv += by
 			s.recvMax += by
 			c.replenish(t.now, s, t.out) // what was little of the old window may be half of the new one

@@ -18,6 +18,9 @@ type shared struct {
 	tables  [8][][]*stream // free slots of tables, by the logarithm of their number
 	queues  []*queue
 	early   map[*conn][]any // owners of requests for tunnels that came before the peer's SETTINGS
+
+	requests int // streams of clients
+	crowded  bool
 }
 
 const (
