@@ -51,6 +51,8 @@ type field struct {
 
 const (
 	flagDeleted uint8 = 1 << iota
+	// flagSecret: see Secret.
+	flagSecret
 	// flagClean: the bytes around name and value are `name ": " value CRLF`, so the line can be copied as it is.
 	flagClean
 )
@@ -279,7 +281,7 @@ func (h *Header) AppendLines(dst []byte) []byte {
 			dst = append(dst, "\r\n"...)
 		default:
 			start, end := f.name, f.value+f.valueLen+2
-			for i < len(fields) && fields[i].name == end && fields[i].flags == flagClean {
+			for i < len(fields) && fields[i].name == end && fields[i].flags&^flagSecret == flagClean {
 				end = fields[i].value + fields[i].valueLen + 2
 				i++
 			}

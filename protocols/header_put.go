@@ -46,9 +46,17 @@ func (h *Header) AddField(id NameID, name, value []byte) {
 		valueLen: uint32(len(value)), flags: flagClean})
 }
 
+// MarkSecret marks the field that was added last: its sender does not want it in a table of compressed fields, ours nor that
+// of the next hop (RFC 7541 section 7.1.3).
+func (h *Header) MarkSecret() { h.fields[len(h.fields)-1].flags |= flagSecret }
+
+// Secret reports whether the i-th field was marked so.
+func (h *Header) Secret(i int) bool { return h.fields[i].flags&flagSecret != 0 }
+
 // Join makes one field of all that are called id, their values joined by sep, in place of the first.
 func (h *Header) Join(id NameID, sep string) {
 	first, n := -1, uint32(0)
+	var secret uint8
 	for i := range h.fields {
 		f := &h.fields[i]
 		if f.id != id || f.flags&flagDeleted != 0 {
@@ -62,6 +70,7 @@ func (h *Header) Join(id NameID, sep string) {
 			h.raw = append(h.raw, sep...)
 			f.flags |= flagDeleted
 		}
+		secret |= f.flags & flagSecret
 		h.raw = append(h.raw, h.raw[f.value:f.value+f.valueLen]...)
 	}
 	if first < 0 {
@@ -69,7 +78,7 @@ func (h *Header) Join(id NameID, sep string) {
 	}
 	p := uint32(len(namePrefixes[id]))
 	h.fields[first] = field{name: n, nameLen: uint16(p - 2), value: n + p, valueLen: uint32(len(h.raw)) - n - p, id: id,
-		flags: flagClean}
+		flags: flagClean | secret}
 	h.raw = append(h.raw, '\r', '\n')
 }
 

@@ -145,7 +145,12 @@ func (c *conn) appendFields(b []byte, h *protocols.Header, leaveOut protocols.Na
 		if !ok || leaveOut.Has(id) {
 			continue
 		}
-		b = c.enc.Append(b, id, name, value, hpack.DefaultPolicy(id))
+		policy := hpack.DefaultPolicy(id)
+		if h.Secret(i) {
+			// RFC 7541 section 6.2.3: "Intermediaries MUST use the same representation for encoding this header field."
+			policy = hpack.PolicyNever
+		}
+		b = c.enc.Append(b, id, name, value, policy)
 	}
 	return b
 }

@@ -138,6 +138,9 @@ func (q *head) field(f *hpack.Field) rule {
 		}
 	}
 	q.h.AddField(f.ID, f.Name, f.Value)
+	if f.Never {
+		q.h.MarkSecret()
+	}
 	return ruleOK
 }
 
@@ -183,6 +186,9 @@ func (q *head) special(f *hpack.Field) rule {
 		return ruleConnectionField
 	}
 	q.h.AddField(f.ID, f.Name, f.Value)
+	if f.Never {
+		q.h.MarkSecret()
+	}
 	return ruleOK
 }
 

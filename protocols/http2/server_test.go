@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -368,4 +369,31 @@ func TestEndOfInputAtServer(t *testing.T) {
 	if err := e.codec.DecodeEOF(0, []byte("half a frame"), &e.sink, &e.out); err == nil {
 		t.Error("a cut frame is no error")
 	}
+}
+
+// TestNeverIndexed: what the sender keeps out of tables stays out of them on the next hop (RFC 7541 section 6.2.3).
+func TestNeverIndexed(t *testing.T) {
+	const field = "\x10\x05x-key\x06secret"
+	var sink keeper
+	e := newEnd(roleServer, protocols.Limits{})
+	request := new(script).raw(preface).settings().frame(frameHeaders, flagEndHeaders|flagEndStream, 1,
+		block(":method", "GET", ":scheme", "http", ":authority", "a.example", ":path", "/")+field)
+	if _, err := e.codec.Decode(0, request.b, &sink, &e.out); err != nil {
+		t.Fatal(err)
+	}
+	up := newEnd(roleClient, protocols.Limits{})
+	if err := up.encode(protocols.Event{Kind: protocols.KindHead, Header: &sink.header, End: true}); err != nil {
+		t.Fatal(err)
+	}
+	if sent := up.out.Take(); !bytes.Contains(sent, []byte(field)) {
+		t.Errorf("sent %q, without %q", sent, field)
+	}
+}
+
+// keeper keeps the last head.
+type keeper struct{ header protocols.Header }
+
+func (k *keeper) Event(ev *protocols.Event) protocols.Verdict {
+	k.header.CopyFrom(ev.Header)
+	return protocols.More
 }
