@@ -60,6 +60,7 @@ type conn struct {
 	resizeBy           int32 // what the acknowledgement of our SETTINGS adds to the windows of streams up to resizeTo
 	resizeTo           uint32
 	owed               int   // the connection's part of Env.Owed
+	grown              int   // what the windows of its streams have grown by
 	peerStreams        int32 // SETTINGS_MAX_CONCURRENT_STREAMS
 	lastGood, nextOpen uint32
 }
@@ -407,6 +408,7 @@ func (c *conn) remove(s *stream, x fate) {
 		c.owed -= int(s.owed)
 		c.env.Owed -= int(s.owed)
 	}
+	c.grown -= int(s.grown)
 	if s.turn == turnQueued {
 		c.queue.remove(s)
 		c.dropQueue()

@@ -38,7 +38,8 @@ func (c *conn) returned(now time.Duration, s *stream, n int, out protocols.Outpu
 const shortestTrip = time.Millisecond
 
 // replenish gives s its window back when half of it has been passed on. A window is too small for its path when half of it
-// is used up within a round trip: it doubles, as long as nobody downstream holds anything back.
+// is used up within a round trip: it doubles, as long as nobody downstream holds anything back. What the windows of a
+// connection grow by together stays below what shed resets streams for: readers may stall later, all at once.
 func (c *conn) replenish(now time.Duration, s *stream, out protocols.Output) {
 	if s.unsaid == 0 || s.unsaid < s.recvMax/2 || !s.receiving() {
 		return
@@ -49,10 +50,13 @@ func (c *conn) replenish(now time.Duration, s *stream, out protocols.Output) {
 	by := s.unsaid
 	most := int32(min(c.env.Limits.WindowMax, maxWindow/2))
 	quick := c.timers.rtt > 0 && now-s.updated < max(c.timers.rtt, shortestTrip)
-	if quick && s.recvMax < most && s.owed == 0 && c.env.Owed <= c.env.Limits.OwedOnLoop/growUntilOwed {
-		larger := min(2*s.recvMax, most)
-		by += larger - s.recvMax
-		s.recvMax = larger
+	more := min(s.recvMax, most-s.recvMax)
+	if quick && more > 0 && s.owed == 0 && c.grown+int(more) <= c.env.Limits.Owed/2 &&
+		c.env.Owed <= c.env.Limits.OwedOnLoop/growUntilOwed {
+		by += more
+		s.recvMax += more
+		s.grown += more
+		c.grown += int(more)
 	}
 	s.updated = now
 	s.unsaid = 0

@@ -161,6 +161,44 @@ func TestWindowGrows(t *testing.T) {
 	}
 }
 
+// Readers that all stall behind windows that have grown keep their streams.
+func TestGrownWindowsThatFill(t *testing.T) {
+	const streams = 10
+	e := newEnd(roleServer, protocols.Limits{})
+	e.recv(hello())
+	e.now += 10 * time.Millisecond
+	w := new(script).ack()
+	for i := range streams {
+		w.post(nth(i))
+	}
+	e.recv(w)
+	for range 500 {
+		e.now += 10 * time.Microsecond
+		var w script
+		for i := range streams {
+			w.data(nth(i), false, strings.Repeat("x", 4000))
+		}
+		e.recv(&w)
+		e.out.Take()
+		e.sink.Take()
+	}
+	e.sink.Then = pausing
+	total := 0
+	for i := range streams {
+		for s := e.codec.streams.get(nth(i)); s != nil && s.recv > 0; {
+			n := min(int(s.recv), frameSize)
+			total += n
+			e.recv(new(script).data(nth(i), false, strings.Repeat("x", n)))
+		}
+	}
+	if e.err != nil || e.codec.streams.n != streams || e.codec.owed != total {
+		t.Errorf("%v, %d of %d streams are left, %d bytes are owed, want %d", e.err, e.codec.streams.n, streams, e.codec.owed, total)
+	}
+	if total < 1<<20 {
+		t.Errorf("the windows have not grown: %d", total)
+	}
+}
+
 // A body whose rest fits into the window needs no more of it.
 func TestNoUpdateForTheRest(t *testing.T) {
 	e := server(t, protocols.Limits{Window: 1000})

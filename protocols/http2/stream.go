@@ -56,6 +56,7 @@ type stream struct {
 	id      uint32
 	recv    int32 // what the peer may send
 	recvMax int32 // the size of that window
+	grown   int32 // the part of it that it has grown by
 	unsaid  int32 // bytes that were passed on, and not yet given back by WINDOW_UPDATE
 	owed    int32 // bytes that the sink has, and has neither taken nor given back
 	send    int32 // what we may send; negative after SETTINGS_INITIAL_WINDOW_SIZE was lowered
