@@ -54,6 +54,7 @@ type simH2 struct {
 	clients   []*simClient
 	upH2      []*h2peer
 	upH1      []*looptest.Peer
+	opened    int // upstreams whose windows were opened at the end
 	exchanges int
 	whole     int // that were answered as they should be
 }
@@ -454,9 +455,6 @@ func (s *simH2) end() {
 	for _, p := range s.upH1 {
 		p.Window(-1)
 	}
-	for _, c := range s.upH2 {
-		c.sendSettings(4, 1<<20)
-	}
 	// Held windows open bit by bit. A dribble gets nowhere in the time that there is: it is cut off.
 	for range 5000 {
 		if s.giveAllBack() == 0 {
@@ -487,27 +485,40 @@ func (s *simH2) end() {
 	}
 }
 
-// giveAllBack opens all windows by what has come, and returns how many bytes have come since.
-func (s *simH2) giveAllBack() (held int) {
-	all := slices.Clone(s.upH2)
+// eachH2 calls f for every HTTP/2 peer.
+func (s *simH2) eachH2(f func(c *h2peer)) {
+	for _, c := range slices.Clone(s.upH2) {
+		f(c)
+	}
 	for _, c := range s.clients {
 		if c.h2 != nil {
-			all = append(all, c.h2)
-		} else {
+			f(c.h2)
+		}
+	}
+}
+
+// giveAllBack opens all windows by what has come, and returns how many bytes have come since.
+func (s *simH2) giveAllBack() (held int) {
+	for ; s.opened < len(s.upH2); s.opened++ {
+		s.upH2[s.opened].sendSettings(4, 1<<20)
+		held++ // look again
+	}
+	for _, c := range s.clients {
+		if c.h1 != nil {
 			c.h1.Window(-1)
 		}
 	}
-	for _, c := range all {
+	s.eachH2(func(c *h2peer) {
 		c.p.Window(-1)
 		(&simClient{h2: c}).giveBack(c.held)
-	}
+	})
 	s.r.l.Run()
-	for _, c := range all {
+	s.eachH2(func(c *h2peer) {
 		if !c.p.Closed() {
 			held += c.held
 		}
-	}
-	return held
+	})
+	return held + len(s.upH2) - s.opened
 }
 
 // nobodyIsStuck asserts that no stream waits for a window or an output: all of them are open.
