@@ -36,6 +36,8 @@ func (d *detector) Received(c loop.Conn, b []byte) int {
 	case maybe:
 		d.unread = len(b)
 		return 0
+	case d.l.fallback != nil:
+		return d.fallBack().Received(c, b)
 	default:
 		d.refuse(protocols.ReasonProtocolError)
 		return len(b)
@@ -58,7 +60,7 @@ func detect(candidates []*protocols.Protocol, b []byte) (p *protocols.Protocol, 
 
 // become makes the connection one of p.
 func (d *detector) become(p *protocols.Protocol) sessionKind {
-	d.w.loop.Disarm(&d.timer)
+	d.stop()
 	d.w.sessions.remove(&d.session)
 	d.w.shard.Inc(d.l.counters.Detected[p.ID])
 	kind := d.speak(p)
@@ -66,22 +68,35 @@ func (d *detector) become(p *protocols.Protocol) sessionKind {
 	return kind
 }
 
+func (d *detector) stop() { d.w.loop.Disarm(&d.timer) }
+
+// fallBack makes the connection one whose bytes nobody reads, as the listener's proxy asks for with unknown protocols.
+func (d *detector) fallBack() sessionKind {
+	d.l = d.l.fallback
+	return d.become(d.l.protocols[0])
+}
+
 // refuse closes a connection that speaks none of the protocols, or nothing.
 func (d *detector) refuse(r protocols.Reason) {
 	d.w.shard.Inc(d.l.counters.Failed[r])
 	d.w.shard.Inc(d.l.counters.Detected[protocols.ProtocolUnknown])
-	d.w.loop.Disarm(&d.timer)
+	d.stop()
 	d.conn.Close(loop.CloseFlushed, nil)
 }
 
 // ReadClosed implements loop.Handler.
-func (d *detector) ReadClosed(loop.Conn, []byte) {
-	if d.unread > 0 {
+func (d *detector) ReadClosed(c loop.Conn, rest []byte) {
+	switch {
+	case d.l.fallback != nil && d.unread > 0:
+		kind := d.fallBack()
+		kind.Received(c, rest) // it leaves them until there is an upstream
+		kind.ReadClosed(c, rest)
+	case d.unread > 0:
 		d.refuse(protocols.ReasonProtocolError)
-		return
+	default:
+		d.stop()
+		d.conn.Close(loop.CloseFlushed, nil)
 	}
-	d.w.loop.Disarm(&d.timer)
-	d.conn.Close(loop.CloseFlushed, nil)
 }
 
 // Drained implements loop.Handler.
@@ -90,8 +105,15 @@ func (d *detector) Drained(loop.Conn) {}
 // Closed implements loop.Handler.
 func (d *detector) Closed(loop.Conn, error) { d.over() }
 
-// Expired implements loop.Expirer.
-func (d *detector) Expired(*loop.Timer, time.Duration) { d.refuse(protocols.ReasonHeadTimeout) }
+// Expired implements loop.Expirer. A client that says nothing may be one that waits for the server to speak first.
+func (d *detector) Expired(*loop.Timer, time.Duration) {
+	if d.l.fallback == nil || d.w.draining != drainOff {
+		d.refuse(protocols.ReasonHeadTimeout)
+		return
+	}
+	d.fallBack()
+	d.conn.Resume()
+}
 
 // drain implements sessionKind: a client that has not said anything yet has its usual time, but not more than others.
 func (d *detector) drain(now time.Duration) { d.armBy(now + drainIdle) }

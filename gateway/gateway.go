@@ -144,6 +144,7 @@ func (g *Gateway) newListener(cfg *config.Listener, tables map[string]*table) (*
 	}
 	for i, w := range g.workers {
 		local := &localListener{w: w, counters: l.counters, listenerSettings: settings, env: protocols.NewEnv(settings.limits)}
+		local.env.Announce = settings.announce
 		if chain != nil {
 			local.chain = chain()
 		}
@@ -160,6 +161,10 @@ func (g *Gateway) newListener(cfg *config.Listener, tables map[string]*table) (*
 			}
 			local.logs = append(local.logs, localLog{format: format, buffer: w.buffers.Buffer(file)})
 		}
+		if cfg.HTTP != nil && cfg.HTTP.Fallback && cfg.TCP != nil {
+			local.fallback = &localListener{w: w, counters: l.counters, listenerSettings: g.tcpSettings(cfg),
+				env: protocols.NewEnv(protocols.Limits{}), logs: local.logs}
+		}
 		l.locals = append(l.locals, local)
 	}
 	return l, nil
@@ -174,6 +179,7 @@ func (g *Gateway) Start() error {
 	}
 	setMemoryPolicy(g.log)
 	g.declareLoopMetrics()
+	g.declareCodecMetrics()
 	for _, l := range g.listeners {
 		if err := g.bind(l); err != nil {
 			return err

@@ -15,6 +15,9 @@ import (
 // defaultIdle is how long a keep-alive connection may be idle when its listener does not say.
 const defaultIdle = 75 * time.Second
 
+// defaultCollect is how much of a body is collected when the configuration does not say.
+const defaultCollect = 1 << 20
+
 // A listener is one address that accepts: its sockets and its counters. It lives off the loops.
 type listener struct {
 	cfg      *config.Listener
@@ -30,6 +33,8 @@ type localListener struct {
 	listenerSettings
 	env   *protocols.Env
 	chain *filter.Chain // nil without filters
+	// fallback is what becomes of connections that none of the protocols recognises; nil: they are closed.
+	fallback *localListener
 	// logs are the access logs, each with the loop's buffer.
 	logs []localLog
 }
@@ -50,16 +55,15 @@ type listenerSettings struct {
 	timeouts         timeouts
 	idle             time.Duration
 	limits           protocols.Limits
-	maxAge           time.Duration // of a multiplexed connection; 0: none
+	maxAge           [protocols.NumProtocols]time.Duration // of a multiplexed connection; 0: none
+	announce         bool                                  // protocols.Env.Announce
+	collect          int                                   // bytes of a body without a length that are collected for a protocol that needs it
 	maxBody          int64
 }
 
 // settings compiles what cfg says about l.
 func (g *Gateway) settings(l *config.Listener, tables map[string]*table) listenerSettings {
-	s := listenerSettings{cfg: l, idle: l.IdleTimeout}
-	if s.idle == 0 {
-		s.idle = defaultIdle
-	}
+	s := listenerSettings{cfg: l, idle: cmp.Or(l.IdleTimeout, defaultIdle)}
 	switch {
 	case l.HTTP != nil:
 		h := l.HTTP
@@ -72,16 +76,27 @@ func (g *Gateway) settings(l *config.Listener, tables map[string]*table) listene
 			HeadBytes: h.Limits.HeadBytes, HeadFields: h.Limits.HeadFields, RequestLine: h.Limits.RequestLine,
 			Streams: h.HTTP2.Streams, Window: h.HTTP2.Window, WindowMax: h.HTTP2.WindowMax,
 			PingInterval: h.HTTP2.PingInterval, PingTimeout: h.HTTP2.PingTimeout,
+			ClassBytes: h.Bolt.ClassBytes, ContentBytes: h.Bolt.ContentBytes, Calls: h.Bolt.Calls,
 		}
-		s.maxAge = h.HTTP2.MaxConnectionAge
+		s.maxAge[protocols.ProtocolHTTP2] = h.HTTP2.MaxConnectionAge
+		s.maxAge[protocols.ProtocolBolt] = h.Bolt.MaxConnectionAge
+		s.announce = h.Bolt.GoAway
+		s.collect = cmp.Or(h.Bolt.CollectBytes, defaultCollect)
 		s.maxBody = h.Limits.Body
 	case l.TCP != nil:
-		s.protocols = []*protocols.Protocol{g.protocols[protocols.ProtocolTCP.String()]}
-		s.tcp = g.compileTCP(l.TCP)
-		s.timeouts = newTimeouts(config.RequestTimeouts{TunnelIdle: l.TCP.IdleTimeout})
-		if l.TCP.IdleTimeout == 0 {
-			s.timeouts.TunnelIdle = -1
-		}
+		s = g.tcpSettings(l)
+	}
+	return s
+}
+
+// tcpSettings compiles what cfg says about l as one that carries bytes.
+func (g *Gateway) tcpSettings(l *config.Listener) listenerSettings {
+	s := listenerSettings{cfg: l, idle: cmp.Or(l.IdleTimeout, defaultIdle)}
+	s.protocols = []*protocols.Protocol{g.protocols[protocols.ProtocolTCP.String()]}
+	s.tcp = g.compileTCP(l.TCP)
+	s.timeouts = newTimeouts(config.RequestTimeouts{TunnelIdle: l.TCP.IdleTimeout})
+	if l.TCP.IdleTimeout == 0 {
+		s.timeouts.TunnelIdle = -1
 	}
 	return s
 }

@@ -41,7 +41,7 @@ func newMux(base session) *mux {
 	m.codec = m.session.codec.(protocols.Multiplexer)
 	m.begin(m)
 	m.ageEnd = never
-	if age := m.l.maxAge; age > 0 {
+	if age := m.l.maxAge[m.protocol.ID]; age > 0 {
 		// A tenth more or less, so that what connected together does not come back together.
 		m.ageEnd = m.moved + age*9/10 + time.Duration(m.w.rng.Uint64()%uint64(age/5+1))
 	}

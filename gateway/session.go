@@ -55,7 +55,7 @@ func (l *localListener) open(c loop.Conn) loop.Handler {
 	s := session{w: w, l: l, conn: c}
 	w.shard.Inc(l.counters.Connections)
 	w.shard.AddGauge(l.counters.Active, 1)
-	if len(l.protocols) > 1 {
+	if len(l.protocols) > 1 || l.fallback != nil {
 		return newDetector(s)
 	}
 	return s.speak(l.protocols[0])

@@ -263,6 +263,7 @@ func (l *Local) env(base *protocols.Env) *protocols.Env {
 		l.envs = l.envs[:0] // of configurations that are long gone, most of them
 	}
 	env := protocols.NewEnv(limits)
+	env.Counts = base.Counts
 	l.envs = append(l.envs, pingEnv{from: base, env: env})
 	return env
 }

@@ -92,7 +92,8 @@ func TestEveryVariable(t *testing.T) {
 		"request_uri": "/new?a=1&b=%20x", "request_path": "/new", "request_path_original": "/old", "request_arg": "a=1&b=%20x",
 		"http1_request_scheme": "http", "http1_request_method": "POST", "http1_request_length": "12",
 		"http1_request_uri": "/new?a=1&b=%20x", "http1_request_path": "/new", "http1_request_path_original": "/old",
-		"http1_request_arg": "a=1&b=%20x", "http2_request_scheme": "-",
+		"http1_request_arg": "a=1&b=%20x", "http2_request_scheme": "-", "request_class": "-", "response_class": "-", "bolt_status": "-",
+		"x-mosn-rpc-service": "-", "x-mosn-rpc-method": "-",
 
 		"request_header_user-agent": "curl/8", "Request_Header_X-SHOP": "eu", "request_header_none": "-",
 		"response_header_content-type": "text/plain", "request_arg_b": "%20x", "request_arg_c": "-", "cookie_theme": "dark",

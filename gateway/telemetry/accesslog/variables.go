@@ -68,6 +68,12 @@ var variables = []variable{
 	{name: "x-mosn-scheme", append: appendScheme},
 	{name: "x-mosn-status", own: true, append: appendStatus},
 
+	{name: "request_class", append: appendClass},
+	{name: "response_class", append: appendResponseClass},
+	{name: "bolt_status", own: true, append: appendBoltStatus},
+	{name: "x-mosn-rpc-service", append: appendService},
+	{name: "x-mosn-rpc-method", append: appendRPCMethod},
+
 	{name: "request_scheme", append: appendScheme},
 	{name: "request_method", append: appendMethod},
 	{name: "request_length", own: true, append: appendBytesReceived},
@@ -99,7 +105,7 @@ var prefixes = []variable{
 }
 
 // valueless are MOSN's names that have no value here; they are "-", with a warning that says so.
-var valueless = []string{"upstream_index", "x-mosn-direction", "x-mosn-rpc-service", "x-mosn-rpc-method",
+var valueless = []string{"upstream_index", "x-mosn-direction",
 	"x-mosn-router-meta", "x-mosn-req-raw-data", "x-mosn-resp-raw-data"}
 
 // appendTime writes t as MOSN does: "2006/01/02 15:04:05.000".
