@@ -47,11 +47,12 @@ func newApp(t *testing.T) *app {
 //
 //	POST /sum     the body's length and checksum as body and as trailer, the request's trailer X-Sum as trailer X-Got
 //	POST /echo    the body, while it comes
-//	GET  /large   a large body, its checksum as trailer X-Sum
+//	GET  /large   a large body, its checksum as field X-Digest and as trailer X-Sum
 //	GET  /early   103, then 200
 //	GET  /events  an event, the next when POST /seen has come
 //	GET  /hang    an answer without an end
 //	POST /hangup  reads a request without an end
+//	GET  /cancelled  how many of the two above have ended
 //	GET  /wait    waits for release
 //	GET  /small   a few bytes
 func (a *app) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
@@ -66,6 +67,7 @@ func (a *app) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case "/large":
 		rw.Header().Set("Trailer", "X-Sum")
 		rw.Header().Set("X-Bytes", strconv.Itoa(len(a.large)))
+		rw.Header().Set("X-Digest", a.sum)
 		if r.Method == http.MethodHead {
 			rw.Header().Del("Trailer")
 			rw.Header().Set("Content-Length", strconv.Itoa(len(a.large)))
@@ -92,6 +94,8 @@ func (a *app) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			a.t.Errorf("the request that was to be cut ended well after %d bytes", n)
 		}
 		a.cancelled.Add(1)
+	case "/cancelled":
+		_, _ = fmt.Fprint(rw, a.cancelled.Load()) // as above
 	case "/wait":
 		a.waiting.Add(1)
 		select {
