@@ -40,6 +40,8 @@ func layers() []layer {
 		{"protocols/protocoltest", []string{"protocols"}},
 		{"protocols", nil},
 		{"protocols/http2", []string{"protocols", "protocols/http2/hpack"}},
+		{"protocols/bolt", []string{"protocols", "protocols/rpc"}},
+		{"protocols/dubbo", []string{"protocols", "protocols/rpc"}},
 		{"protocols/...", []string{"protocols"}},
 		{"router", []string{"protocols"}},
 		{"upstream/balance", nil},

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"sluice/protocols"
+	"sluice/protocols/rpc"
 )
 
 // null is the length of a key or value that is not there, which is not the same as an empty one.
@@ -16,7 +17,7 @@ const null = 1<<32 - 1
 //
 // A key that occurs twice is refused: one reader takes the first value and another the last, and a request would be
 // routed by one and served by the other.
-func scanBlock(h *protocols.Header, b []byte, at, maxFields int) rule {
+func scanBlock(h *protocols.Header, b []byte, at, maxFields int) *rpc.Rule {
 	for n := 0; at < len(b); n++ {
 		if n == maxFields {
 			return ruleFields
@@ -39,7 +40,7 @@ func scanBlock(h *protocols.Header, b []byte, at, maxFields int) rule {
 		}
 		h.AddSpan(protocols.LookupName(name), key, keyLen, value, valueLen, false)
 	}
-	return ruleOK
+	return nil
 }
 
 // scanString reads one string of a header block; its offset is -1 when it is null.

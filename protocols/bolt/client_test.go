@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sluice/protocols"
+	"sluice/protocols/rpc"
 )
 
 // begun is a client with a request of id first, whose output was taken.
@@ -86,11 +87,11 @@ func TestClientRefusesToEncode(t *testing.T) {
 	}{
 		{"a header map of more than 65535 bytes", head(0, headOf(0, -1, fields...), true), errBlock},
 		{"a class of more than 65535 bytes", head(0, classy, true), errClass},
-		{"content of unknown length", head(0, headOf(0, -1), false), errLength},
-		{"content over the limit", head(0, headOf(0, 16<<20+1), false), errContent},
-		{"the end of announced content", head(0, headOf(0, 1), true), errShort},
-		{"data of no stream", data(first, "x", true), errStream},
-		{"no event", protocols.Event{}, errKind},
+		{"content of unknown length", head(0, headOf(0, -1), false), rpc.ErrLength},
+		{"content over the limit", head(0, headOf(0, 16<<20+1), false), rpc.ErrContent},
+		{"the end of announced content", head(0, headOf(0, 1), true), rpc.ErrShort},
+		{"data of no stream", data(first, "x", true), rpc.ErrStream},
+		{"no event", protocols.Event{}, rpc.ErrKind},
 	} {
 		e := newEnd(t, false, protocols.Limits{})
 		if _, err := e.codec.Encode(1, &c.ev, &e.out); !errors.Is(err, c.want) {
@@ -115,7 +116,7 @@ func TestContentIsWhatWasAnnounced(t *testing.T) {
 	for _, c := range []struct {
 		ev   protocols.Event
 		want error
-	}{{data(id, "abcd", false), errLong}, {data(id, "ab", true), errShort}, {head(0, headOf(0, -1), true), errPhase}} {
+	}{{data(id, "abcd", false), rpc.ErrLong}, {data(id, "ab", true), rpc.ErrShort}, {head(0, headOf(0, -1), true), rpc.ErrPhase}} {
 		if n, err := e.codec.Encode(1, &c.ev, &e.out); n != 0 || !errors.Is(err, c.want) {
 			t.Errorf("%d, %v, want %v", n, err, c.want)
 		}
@@ -123,7 +124,7 @@ func TestContentIsWhatWasAnnounced(t *testing.T) {
 	e.encode(data(id, "abc", false))
 	e.encode(data(id, "", true))
 	e.wantOut(wire{id: first, timeout: -1, content: "abc"})
-	if _, err := e.codec.Encode(1, &protocols.Event{Kind: protocols.KindData, Stream: id, Data: []byte("d")}, &e.out); !errors.Is(err, errLong) {
+	if _, err := e.codec.Encode(1, &protocols.Event{Kind: protocols.KindData, Stream: id, Data: []byte("d")}, &e.out); !errors.Is(err, rpc.ErrLong) {
 		t.Errorf("content behind the end: %v", err)
 	}
 }
@@ -187,23 +188,23 @@ func TestClientRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		b    []byte
-		want rule
+		want *rpc.Rule
 	}{
 		{"another protocol", []byte("HTTP/1.1"), ruleVersion},
-		{"a request", wire{id: 7}.bytes(), ruleDirection},
-		{"command 9", wire{resp: true, command: 9}.bytes(), ruleCommand},
-		{"command of a request", wire{resp: true, command: 1}.bytes(), ruleCommand},
-		{"goaway as an answer", wire{resp: true, command: commandGoAway}.bytes(), ruleCommand},
+		{"a request", wire{id: 7}.bytes(), rpc.RuleDirection},
+		{"command 9", wire{resp: true, command: 9}.bytes(), rpc.RuleCommand},
+		{"command of a request", wire{resp: true, command: 1}.bytes(), rpc.RuleCommand},
+		{"goaway as an answer", wire{resp: true, command: commandGoAway}.bytes(), rpc.RuleCommand},
 		{"class", wire{resp: true, id: first, class: "long"}.bytes(), ruleClass},
-		{"content", wire{resp: true, id: first, content: "1234567"}.bytes(), ruleContent},
+		{"content", wire{resp: true, id: first, content: "1234567"}.bytes(), rpc.RuleContent},
 		{"entries", wire{resp: true, id: first, fields: []string{"", "", "a", "", "c", "", "d", "", "e", ""}}.bytes(), ruleFields},
 		{"header block", wire{resp: true, id: first, fields: []string{"a"}}.bytes(), ruleBlock},
-		{"CRC32", append(wire{resp: true, id: first, sum: true}.bytes()[:22], 0, 0, 0, 0), ruleSum},
+		{"CRC32", append(wire{resp: true, id: first, sum: true}.bytes()[:22], 0, 0, 0, 0), rpc.RuleSum},
 	} {
 		e := begun(t, protocols.Limits{ClassBytes: 3, ContentBytes: 6, HeadFields: 2})
 		e.receive(c.b)
-		if !errors.Is(e.err, responseErrors[c.want]) {
-			t.Errorf("%s: error %v, want %v", c.name, e.err, responseErrors[c.want])
+		if !errors.Is(e.err, c.want.Response) {
+			t.Errorf("%s: error %v, want %v", c.name, e.err, c.want.Response)
 		}
 		e.want()
 		e.wantOut()
@@ -245,8 +246,9 @@ func TestClientFindsTheStreamOfAnAnswer(t *testing.T) {
 	}
 	// A reset that crosses the answer is no mistake, and leaves no tombstone.
 	e.encode(protocols.Event{Kind: protocols.KindReset, Stream: ids[3]})
-	if n := e.codec.(*client).tombstones; n != 0 {
-		t.Errorf("%d tombstones", n)
+	e.receive(wire{resp: true, id: uint32(ids[3])}.bytes())
+	if got := e.env.Counts; got.Late != 1 || got.Unknown != 3 {
+		t.Errorf("counts %+v", got)
 	}
 }
 
@@ -263,8 +265,9 @@ func TestClientStopsAtAReset(t *testing.T) {
 		if lines := e.sink.take(); len(lines) != 1 || e.err != nil || len(e.left) > 0 {
 			t.Errorf("events %q, error %v, %d left", lines, e.err, len(e.left))
 		}
-		if n := e.codec.(*client).tombstones; n != 0 {
-			t.Errorf("%d tombstones: the answer had come", n)
+		e.receive(wire{resp: true, id: 1}.bytes())
+		if got := e.env.Counts; got.Late != 0 || got.Unknown != 1 {
+			t.Errorf("counts %+v: the answer had come", got)
 		}
 	}
 }
@@ -304,7 +307,7 @@ func TestClientTakesAnEarlyAnswer(t *testing.T) {
 		} else {
 			e.encode(protocols.Event{Kind: protocols.KindReset, Stream: id})
 		}
-		if s := e.codec.Status(); s.Phase != phase || e.codec.(*client).used != 0 {
+		if s := e.codec.Status(); s.Phase != phase || e.codec.(*client).Streams() != 0 {
 			t.Errorf("finish %v: %+v", finish, s)
 		}
 	}
@@ -314,8 +317,8 @@ func TestClientEndOfInput(t *testing.T) {
 	for _, c := range []struct {
 		b    []byte
 		want error
-	}{{nil, nil}, {wire{resp: true, id: first}.bytes()[:5], responseErrors[ruleCut]},
-		{wire{resp: true, id: first, content: strings.Repeat("x", 50000)}.bytes()[:40000], responseErrors[ruleCut]}} {
+	}{{nil, nil}, {wire{resp: true, id: first}.bytes()[:5], rpc.RuleCut.Response},
+		{wire{resp: true, id: first, content: strings.Repeat("x", 50000)}.bytes()[:40000], rpc.RuleCut.Response}} {
 		e := begun(t, protocols.Limits{})
 		e.receive(c.b)
 		if err := e.codec.DecodeEOF(1, e.left, &e.sink, &e.out); !errors.Is(err, c.want) {

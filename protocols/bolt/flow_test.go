@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice/protocols"
+	"sluice/protocols/rpc"
 )
 
 // open lets n requests arrive, with ids from 1 on, and returns their streams.
@@ -140,7 +141,7 @@ func TestClientHasRoomForWhatFits(t *testing.T) {
 	}
 	e.encode(head(0, headOf(0, -1), true))
 	ev := head(0, headOf(0, -1), true)
-	if _, err := e.codec.Encode(1, &ev, &e.out); !errors.Is(err, errPhase) {
+	if _, err := e.codec.Encode(1, &ev, &e.out); !errors.Is(err, rpc.ErrPhase) {
 		t.Errorf("a stream over the limit: %v", err)
 	}
 }
@@ -238,7 +239,7 @@ func TestHeartbeatsWithinAFrameAreBounded(t *testing.T) {
 		t.Fatal(e.err)
 	}
 	e.receive(beat)
-	if !errors.Is(e.err, requestErrors[ruleFlood]) {
+	if !errors.Is(e.err, rpc.RuleFlood.Request) {
 		t.Errorf("error %v", e.err)
 	}
 }
@@ -370,7 +371,7 @@ func TestClientPings(t *testing.T) {
 	e.wantOut(ping(3))
 	_ = advance(timeout)
 	e.wantOut(ping(4))
-	if err := advance(timeout); !errors.Is(err, errSilent) || c.Status().Phase != protocols.PhaseAbort || c.Deadline() != 0 {
+	if err := advance(timeout); !errors.Is(err, rpc.ErrSilent) || c.Status().Phase != protocols.PhaseAbort || c.Deadline() != 0 {
 		t.Errorf("%v, %+v, deadline %v", err, c.Status(), c.Deadline())
 	}
 	if e.env.Counts.Pings != 4 {
@@ -395,15 +396,15 @@ func TestServerRefusesToEncode(t *testing.T) {
 		ev   protocols.Event
 		want error
 	}{
-		{"no stream", head(0, headOf(200, 0), true), errStream},
-		{"another stream", head(second, headOf(200, 0), true), errStream},
-		{"content first", data(first, "x", true), errHeadFirst},
-		{"no status", head(first, headOf(0, 0), true), errStatus},
-		{"content of unknown length", head(first, headOf(200, -1), false), errLength},
-		{"content over the limit", head(first, headOf(200, 16<<20+1), false), errContent},
-		{"the end of announced content", head(first, headOf(200, 1), true), errShort},
+		{"no stream", head(0, headOf(200, 0), true), rpc.ErrStream},
+		{"another stream", head(second, headOf(200, 0), true), rpc.ErrStream},
+		{"content first", data(first, "x", true), rpc.ErrHeadFirst},
+		{"no status", head(first, headOf(0, 0), true), rpc.ErrStatus},
+		{"content of unknown length", head(first, headOf(200, -1), false), rpc.ErrLength},
+		{"content over the limit", head(first, headOf(200, 16<<20+1), false), rpc.ErrContent},
+		{"the end of announced content", head(first, headOf(200, 1), true), rpc.ErrShort},
 		{"a header map that is too long", head(first, headOf(200, 0, "a", strings.Repeat("x", maxBlock-8)), true), errBlock},
-		{"no event", protocols.Event{}, errKind},
+		{"no event", protocols.Event{}, rpc.ErrKind},
 	} {
 		e := newEnd(t, true, protocols.Limits{})
 		open(e, 1)
@@ -418,12 +419,12 @@ func TestServerRefusesToEncode(t *testing.T) {
 	open(e, 1)
 	e.encode(head(first, boltHead(t, 1), false))
 	ev := head(first, boltHead(t, 1), false)
-	if _, err := e.codec.Encode(1, &ev, &e.out); !errors.Is(err, errHeadTwice) {
+	if _, err := e.codec.Encode(1, &ev, &e.out); !errors.Is(err, rpc.ErrHeadTwice) {
 		t.Errorf("a second head: %v", err)
 	}
 	e.encode(data(first, "a", false))
 	more := data(first, "b", true)
-	if _, err := e.codec.Encode(1, &more, &e.out); !errors.Is(err, errLong) {
+	if _, err := e.codec.Encode(1, &more, &e.out); !errors.Is(err, rpc.ErrLong) {
 		t.Errorf("content behind the end: %v", err)
 	}
 }

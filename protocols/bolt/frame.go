@@ -1,6 +1,10 @@
 package bolt
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"sluice/protocols/rpc"
+)
 
 // What the fields of a frame may hold.
 const (
@@ -65,9 +69,9 @@ type frame struct {
 }
 
 // parseFrame reads the fixed part at the start of b; n is its length, or 0 when b is too short.
-func parseFrame(b []byte) (f frame, n int, r rule) {
+func parseFrame(b []byte) (f frame, n int, r *rpc.Rule) {
 	if len(b) == 0 {
-		return f, 0, ruleOK
+		return f, 0, nil
 	}
 	f.version = b[0]
 	if f.version != version1 && f.version != version2 {
@@ -75,7 +79,7 @@ func parseFrame(b []byte) (f frame, n int, r rule) {
 	}
 	more := int(f.version - version1) // version 2 has one byte more in front of the type, and one behind the coding
 	if len(b) < 2+more {
-		return f, 0, ruleOK
+		return f, 0, nil
 	}
 	f.kind = b[1+more]
 	if f.kind > kindOneWay {
@@ -83,7 +87,7 @@ func parseFrame(b []byte) (f frame, n int, r rule) {
 	}
 	n = fixedLen(f.version, f.kind)
 	if len(b) < n {
-		return f, 0, ruleOK
+		return f, 0, nil
 	}
 	b = b[:n]
 	f.command = binary.BigEndian.Uint16(b[2+more:])
@@ -101,7 +105,7 @@ func parseFrame(b []byte) (f frame, n int, r rule) {
 	f.class = binary.BigEndian.Uint16(b[n-8:])
 	f.block = binary.BigEndian.Uint16(b[n-6:])
 	f.content = int(binary.BigEndian.Uint32(b[n-4:]))
-	return f, n, ruleOK
+	return f, n, nil
 }
 
 // fixedLen is the length of a frame's fixed part.

@@ -6,9 +6,27 @@ import (
 	"hash/crc32"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/protocols"
 	"sluice/protocols/protocoltest"
+	"sluice/protocols/rpc"
+)
+
+// The two ends, and what these tests know of package rpc.
+type (
+	server = rpc.Server
+	client = rpc.Client
+)
+
+const (
+	slotBits  = 12 // of a stream's id, its place in the table
+	maxSlots  = 1 << slotBits
+	pingMark  = 1 << 31 // in the ids of pings
+	whole     = 32 << 10
+	window    = 64 << 10
+	maxStarts = 64
+	quiet     = 500 * time.Millisecond
 )
 
 // wire is a frame as a test writes it. The zero values are those of version 1, a request and Hessian 2.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sluice/protocols"
+	"sluice/protocols/rpc"
 )
 
 const (
@@ -241,7 +242,7 @@ func TestServerRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		b      []byte
-		want   rule
+		want   *rpc.Rule
 		answer bool
 	}{
 		{"another protocol", []byte("GET / HTTP/1.1\r\n"), ruleVersion, false},
@@ -249,17 +250,17 @@ func TestServerRefuses(t *testing.T) {
 		{"version 3", []byte{3}, ruleVersion, false},
 		{"type 3", change(wire{}, 1, 3), ruleKind, false},
 		{"type of version 2", change(wire{v2: true}, 2, 255), ruleKind, false},
-		{"command 2 of a request", wire{command: 2, id: 7}.bytes(), ruleCommand, true},
-		{"command 0x0101", change(wire{id: 7}, 2, 1), ruleCommand, true},
-		{"command 9 of a one-way", wire{command: 9, kind: kindOneWay}.bytes(), ruleCommand, false},
-		{"a response", wire{resp: true}.bytes(), ruleDirection, false},
+		{"command 2 of a request", wire{command: 2, id: 7}.bytes(), rpc.RuleCommand, true},
+		{"command 0x0101", change(wire{id: 7}, 2, 1), rpc.RuleCommand, true},
+		{"command 9 of a one-way", wire{command: 9, kind: kindOneWay}.bytes(), rpc.RuleCommand, false},
+		{"a response", wire{resp: true}.bytes(), rpc.RuleDirection, false},
 		{"class", wire{id: 7, class: "long"}.bytes(), ruleClass, true},
 		{"class, announced", wire{id: 7, class: "long"}.bytes()[:22], ruleClass, true},
-		{"head", wire{id: 7, block: strings.Repeat("x", 29)}.bytes(), ruleHead, true},
-		{"head, with its CRC32", wire{id: 7, sum: true, block: strings.Repeat("x", 23)}.bytes(), ruleHead, true},
-		{"content", wire{id: 7, content: "1234567"}.bytes(), ruleContent, true},
-		{"content of a one-way", wire{id: 7, kind: kindOneWay, content: "1234567"}.bytes(), ruleContent, false},
-		{"content of 4 GiB", change(wire{id: 7}, 18, 255), ruleContent, true},
+		{"head", wire{id: 7, block: strings.Repeat("x", 29)}.bytes(), rpc.RuleHead, true},
+		{"head, with its CRC32", wire{id: 7, sum: true, block: strings.Repeat("x", 23)}.bytes(), rpc.RuleHead, true},
+		{"content", wire{id: 7, content: "1234567"}.bytes(), rpc.RuleContent, true},
+		{"content of a one-way", wire{id: 7, kind: kindOneWay, content: "1234567"}.bytes(), rpc.RuleContent, false},
+		{"content of 4 GiB", change(wire{id: 7}, 18, 255), rpc.RuleContent, true},
 		{"entries", wire{id: 7, fields: []string{"", "", nullString, "", "c", ""}}.bytes(), ruleFields, true},
 		{"a key without its value", wire{id: 7, fields: []string{"a"}}.bytes(), ruleBlock, true},
 		{"a length of 3 bytes", wire{id: 7, block: "\x00\x00\x00"}.bytes(), ruleBlock, true},
@@ -267,9 +268,9 @@ func TestServerRefuses(t *testing.T) {
 		{"a key of 2 GiB", wire{id: 7, block: "\x7f\xff\xff\xffa\x00\x00\x00\x00"}.bytes(), ruleBlock, true},
 		{"a key of nearly 4 GiB", wire{id: 7, block: "\xff\xff\xff\xfea\x00\x00\x00\x00"}.bytes(), ruleBlock, true},
 		{"a key twice", wire{id: 7, fields: []string{"a", "1", "a", "1"}}.bytes(), ruleRepeated, true},
-		{"CRC32", change(wire{id: 7, sum: true, content: "abc"}, 24, 'x'), ruleSum, true},
-		{"CRC32 itself", change(wire{id: 7, sum: true, content: "abc"}, 30, 'x'), ruleSum, true},
-		{"CRC32 of a heartbeat", change(wire{id: 7, sum: true, command: -1}, 24, 'x'), ruleSum, true},
+		{"CRC32", change(wire{id: 7, sum: true, content: "abc"}, 24, 'x'), rpc.RuleSum, true},
+		{"CRC32 itself", change(wire{id: 7, sum: true, content: "abc"}, 30, 'x'), rpc.RuleSum, true},
+		{"CRC32 of a heartbeat", change(wire{id: 7, sum: true, command: -1}, 24, 'x'), rpc.RuleSum, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, size := range []int{len(c.b), 1} {
@@ -277,13 +278,13 @@ func TestServerRefuses(t *testing.T) {
 				for b := c.b; len(b) > 0; b = b[size:] {
 					e.receive(b[:size])
 				}
-				if !errors.Is(e.err, requestErrors[c.want]) {
-					t.Fatalf("error %v, want %v", e.err, requestErrors[c.want])
+				if !errors.Is(e.err, c.want.Request) {
+					t.Fatalf("error %v, want %v", e.err, c.want.Request)
 				}
 				e.want()
 				if c.answer {
 					q := wire{id: 7, sum: strings.Contains(c.name, "CRC32")}
-					e.wantOut(ownAnswer(q, statusCodecException, requestErrors[c.want].Reason))
+					e.wantOut(ownAnswer(q, statusCodecException, c.want.Request.Reason))
 				} else {
 					e.wantOut()
 				}
@@ -310,7 +311,7 @@ func TestServerVoidsALongRequestWithAWrongSum(t *testing.T) {
 	if len(lines) != 3 || strings.HasSuffix(lines[1], "end") || lines[2] != "4096 reset protocol_error" {
 		t.Errorf("events %q", lines)
 	}
-	if !errors.Is(e.err, requestErrors[ruleSum]) {
+	if !errors.Is(e.err, rpc.RuleSum.Request) {
 		t.Errorf("error %v", e.err)
 	}
 	e.wantOut(ownAnswer(w, statusCodecException, protocols.ReasonProtocolError))
@@ -338,9 +339,9 @@ func TestServerEndOfInput(t *testing.T) {
 	}{
 		{"between frames", nil, nil},
 		{"behind a request", wire{id: 1}.bytes(), nil},
-		{"in a head", wire{id: 1}.bytes()[:10], requestErrors[ruleCut]},
-		{"in a short frame", wire{content: "abc"}.bytes()[:23], requestErrors[ruleCut]},
-		{"in a long frame", wire{content: strings.Repeat("x", 50000)}.bytes()[:40000], requestErrors[ruleCut]},
+		{"in a head", wire{id: 1}.bytes()[:10], rpc.RuleCut.Request},
+		{"in a short frame", wire{content: "abc"}.bytes()[:23], rpc.RuleCut.Request},
+		{"in a long frame", wire{content: strings.Repeat("x", 50000)}.bytes()[:40000], rpc.RuleCut.Request},
 	} {
 		e := newEnd(t, true, protocols.Limits{})
 		e.receive(c.b)

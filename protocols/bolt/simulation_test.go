@@ -270,7 +270,7 @@ func (s *simulation) fault(c *simClient) {
 		}
 	case 10:
 		// The upstream is lost, or speaks garbage, where no answer is half passed on.
-		if len(s.up.left) == 0 && s.up.codec.(*client).in.state == inHead && !s.halfAnswered() {
+		if len(s.up.left) == 0 && !s.up.codec.(*client).Within() && !s.halfAnswered() {
 			if s.rng.IntN(2) == 0 {
 				s.up.receive([]byte("garbage"))
 				if s.up.err == nil {

@@ -1,6 +1,7 @@
-package bolt
+package rpc
 
 import (
+	"math"
 	"time"
 
 	"sluice/protocols"
@@ -13,8 +14,8 @@ const (
 	pingMark = 1 << 31
 )
 
-// client is the client's end of a connection.
-type client struct {
+// A Client is the client's end of a connection: a [protocols.Multiplexer] and a [protocols.Closer].
+type Client struct {
 	conn
 	tombstones int           // streams that were given up and whose answers may still come
 	pinged     time.Duration // when the last ping was sent
@@ -23,14 +24,15 @@ type client struct {
 }
 
 var (
-	_ protocols.Multiplexer = (*client)(nil)
-	_ protocols.Closer      = (*client)(nil)
+	_ protocols.Multiplexer = (*Client)(nil)
+	_ protocols.Closer      = (*Client)(nil)
 )
 
-func newClient(env *protocols.Env) *client { return &client{conn: newConn(env)} }
+// NewClient returns the client's end of a connection whose frames are what spec says.
+func NewClient(spec *Spec, env *protocols.Env) *Client { return &Client{conn: newConn(spec, env)} }
 
 // Decode implements protocols.Codec.
-func (c *client) Decode(now time.Duration, b []byte, sink protocols.Sink, out protocols.Output) (n int, err error) {
+func (c *Client) Decode(now time.Duration, b []byte, sink protocols.Sink, out protocols.Output) (n int, err error) {
 	c.begins()
 	c.giveTurns(sink, out)
 	for starts := 0; n < len(b); starts++ {
@@ -42,14 +44,14 @@ func (c *client) Decode(now time.Duration, b []byte, sink protocols.Sink, out pr
 		}
 		var (
 			k int
-			r rule
+			r *Rule
 		)
 		if c.in.state == inHead {
 			k, r = c.decodeFrame(b[n:], sink, out)
 		} else {
 			k, r = c.decodePiece(b[n:], sink)
 		}
-		if r != ruleOK {
+		if r != nil {
 			return n, c.fail(r)
 		}
 		if k == 0 {
@@ -66,48 +68,44 @@ func (c *client) Decode(now time.Duration, b []byte, sink protocols.Sink, out pr
 }
 
 // decodeFrame reads a frame, or the head of a long one.
-func (c *client) decodeFrame(b []byte, sink protocols.Sink, out protocols.Output) (n int, r rule) {
-	f, fixed, r := parseFrame(b)
-	if fixed == 0 || r != ruleOK {
+func (c *Client) decodeFrame(b []byte, sink protocols.Sink, out protocols.Output) (n int, r *Rule) {
+	f, r := c.spec.Format.Parse(b, &c.env.Limits)
+	if f.Head == 0 || r != nil {
 		return 0, r
 	}
-	if r = checkResponse(&f); r != ruleOK {
+	if r = checkAnswer(&f); r != nil {
 		return 0, r
 	}
-	head, n, r := c.extent(&f, fixed, b)
-	if r != ruleOK || n == 0 {
+	if n, r = c.extent(&f, b); r != nil || n == 0 {
 		return 0, r
-	}
-	if f.command == commandResponse {
-		return n, c.decodeResponse(&f, fixed, b[:head], b[head:n], sink)
-	}
-	if n == head && f.content > 0 {
-		return 0, ruleContent
 	}
 	switch {
-	case f.command == commandGoAway:
+	case f.Command == Call:
+		return n, c.decodeAnswer(&f, b[:n], sink)
+	case n == f.Head && f.Content > 0:
+		return 0, RuleContent
+	case f.Command == GoAway:
 		c.goneAway(sink)
-	case f.kind == kindRequest && out.Buffered() <= protocols.OutputHigh:
+	case f.Kind == Request && f.Command == Heartbeat && out.Buffered() <= protocols.OutputHigh:
 		// A peer that does not read needs no sign of life: it has what it does not read.
-		r = c.reply(&f, commandHeartbeat, statusSuccess, protocols.ReasonNone, out)
+		r = c.reply(&f, 200, protocols.ReasonNone, out)
 	}
 	return n, r
 }
 
-// checkResponse refuses what a server does not send.
-func checkResponse(f *frame) rule {
+// checkAnswer refuses what a server does not send.
+func checkAnswer(f *Frame) *Rule {
 	switch {
-	case f.command == commandHeartbeat, f.command == commandResponse && f.kind == kindResponse,
-		f.command == commandGoAway && f.kind != kindResponse:
-		return ruleOK
-	case f.command == commandRequest && f.kind != kindResponse:
-		return ruleDirection
+	case f.Command == Unknown:
+		return RuleCommand
+	case f.Command == Call && f.Kind != Answer:
+		return RuleDirection
 	}
-	return ruleCommand
+	return nil
 }
 
 // goneAway is a server's word that it takes no more streams. Those in progress go on.
-func (c *client) goneAway(sink protocols.Sink) {
+func (c *Client) goneAway(sink protocols.Sink) {
 	if c.phase != protocols.PhaseOpen {
 		return
 	}
@@ -116,29 +114,28 @@ func (c *client) goneAway(sink protocols.Sink) {
 	sink.Event(&c.env.Ev)
 }
 
-// decodeResponse passes on an answer. content is all of it, or nothing of that of a long frame.
-func (c *client) decodeResponse(f *frame, fixed int, head, content []byte, sink protocols.Sink) rule {
-	long := len(content) < f.content
-	i := c.waiter(protocols.StreamID(f.id))
+// decodeAnswer passes on an answer. b is all of the frame, or the head of a long one.
+func (c *Client) decodeAnswer(f *Frame, b []byte, sink protocols.Sink) *Rule {
+	content := b[f.Head:]
+	long := len(content) < f.Content
+	i := c.waiter(f.ID)
 	if i < 0 {
 		if long {
-			c.stream(f, head, 0)
+			c.stream(f, b, 0)
 		}
-		return ruleOK
+		return nil
 	}
-	h, r := c.parseHead(f, fixed, head, c.maxFields())
-	if r != ruleOK {
+	h, r := c.readHead(f, b, c.maxFields())
+	if r != nil {
 		return r
 	}
-	h.Code = f.status
-	h.Status = httpStatus(f.status)
-	end := f.content == 0
+	end := f.Content == 0
 	id, owner := c.slots[i].id, c.slots[i].owner
 	switch {
 	case end:
 		c.answered(i)
 	case long:
-		c.stream(f, head, id)
+		c.stream(f, b, id)
 	default:
 		c.in.id = id
 	}
@@ -146,17 +143,17 @@ func (c *client) decodeResponse(f *frame, fixed int, head, content []byte, sink 
 	sink.Event(&c.env.Ev)
 	if !end && !long && c.in.id == id { // otherwise it was reset
 		c.answered(c.lookup(id))
-		c.emitData(sink, id, owner, content[:f.content], true)
+		c.emitData(sink, id, owner, content[:f.Content], true)
 	}
-	return ruleOK
+	return nil
 }
 
 // decodePiece passes on a piece of a long answer.
-func (c *client) decodePiece(b []byte, sink protocols.Sink) (n int, r rule) {
+func (c *Client) decodePiece(b []byte, sink protocols.Sink) (n int, r *Rule) {
 	id := c.in.id
 	piece, n, last, r := c.decodeContent(b)
 	i := c.lookup(id)
-	if i < 0 || r != ruleOK || n == 0 {
+	if i < 0 || r != nil || n == 0 {
 		return n, r
 	}
 	owner := c.slots[i].owner
@@ -168,7 +165,7 @@ func (c *client) decodePiece(b []byte, sink protocols.Sink) (n int, r rule) {
 }
 
 // answered is the end of an answer, just before the sink learns of it.
-func (c *client) answered(i int) {
+func (c *Client) answered(i int) {
 	c.in.id = 0
 	if c.out.slot == int32(i+1) {
 		c.slots[i].state = slotAnswered
@@ -178,19 +175,19 @@ func (c *client) answered(i int) {
 }
 
 // fail ends the inbound direction, and with it any use of the connection.
-func (c *client) fail(r rule) error {
+func (c *Client) fail(r *Rule) error {
 	c.in.state, c.in.id = inEnded, 0
 	c.phase = protocols.PhaseAbort
-	return responseErrors[r]
+	return r.Response
 }
 
 // DecodeEOF implements protocols.Codec. Answers that are still due will not come: the owner knows its streams.
-func (c *client) DecodeEOF(_ time.Duration, rest []byte, _ protocols.Sink, _ protocols.Output) error {
+func (c *Client) DecodeEOF(_ time.Duration, rest []byte, _ protocols.Sink, _ protocols.Output) error {
 	if c.in.state == inEnded {
 		return nil
 	}
 	if len(rest) > 0 || c.in.state == inContent {
-		return c.fail(ruleCut)
+		return c.fail(RuleCut)
 	}
 	c.in.state = inEnded
 	if c.phase != protocols.PhaseAbort {
@@ -200,9 +197,12 @@ func (c *client) DecodeEOF(_ time.Duration, rest []byte, _ protocols.Sink, _ pro
 }
 
 // waiter returns the stream that waits for an answer with the id, or a negative number.
-func (c *client) waiter(id protocols.StreamID) int {
-	if i := c.lookup(id); i >= 0 && c.slots[i].kind == kindRequest && c.slots[i].state != slotAnswered && c.slots[i].state != slotOwed {
-		return i
+func (c *Client) waiter(id uint64) int {
+	if id <= math.MaxUint32 {
+		i := c.lookup(protocols.StreamID(id))
+		if i >= 0 && c.slots[i].kind == Request && c.slots[i].state != slotAnswered && c.slots[i].state != slotOwed {
+			return i
+		}
 	}
 	if c.tombstones > 0 {
 		c.tombstones--
@@ -213,10 +213,10 @@ func (c *client) waiter(id protocols.StreamID) int {
 	return -1
 }
 
-// maxFields is the limit of entries in an answer's header block: twice that of a request's.
-func (c *client) maxFields() int {
-	if n := c.env.Limits.HeadFields; n < maxBlock {
+// maxFields is the limit of fields in an answer's head: twice that of a request's.
+func (c *Client) maxFields() int {
+	if n := c.env.Limits.HeadFields; n < math.MaxInt/2 {
 		return 2 * n
 	}
-	return maxBlock
+	return math.MaxInt
 }

@@ -1,4 +1,4 @@
-package bolt
+package rpc
 
 import (
 	"testing"
@@ -95,7 +95,7 @@ func TestSharedTablesAreBounded(t *testing.T) {
 func TestCodecsAreSmall(t *testing.T) {
 	const most = 480
 	table := uintptr(keptSlots) * unsafe.Sizeof(slot{})
-	if s, c := unsafe.Sizeof(server{})+table, unsafe.Sizeof(client{})+table; s > most || c > most {
+	if s, c := unsafe.Sizeof(Server{})+table, unsafe.Sizeof(Client{})+table; s > most || c > most {
 		t.Errorf("server %d, client %d bytes with their tables, want at most %d", s, c, most)
 	} else {
 		t.Logf("server %d, client %d bytes with their tables", s, c)

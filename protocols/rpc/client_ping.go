@@ -1,4 +1,4 @@
-package bolt
+package rpc
 
 import (
 	"time"
@@ -6,10 +6,11 @@ import (
 	"sluice/protocols"
 )
 
-var errSilent = &protocols.Error{Reason: protocols.ReasonPeerSilent, Detail: "several heartbeats in a row were not answered"}
+// ErrSilent is the end of a connection whose server does not answer pings.
+var ErrSilent = &protocols.Error{Reason: protocols.ReasonPeerSilent, Detail: "several heartbeats in a row were not answered"}
 
 // Deadline implements protocols.TimedCodec.
-func (c *client) Deadline() time.Duration {
+func (c *Client) Deadline() time.Duration {
 	switch l := &c.env.Limits; {
 	case l.PingInterval <= 0 || c.traits&isCut != 0 || c.phase > protocols.PhaseDraining:
 		return 0
@@ -22,7 +23,7 @@ func (c *client) Deadline() time.Duration {
 
 // Advance implements protocols.TimedCodec. When nothing has come for PingInterval it sends a heartbeat; when that many of
 // them have not been answered, each within PingTimeout, the peer is gone.
-func (c *client) Advance(now time.Duration, sink protocols.Sink, out protocols.Output) error {
+func (c *Client) Advance(now time.Duration, sink protocols.Sink, out protocols.Output) error {
 	c.giveTurns(sink, out)
 	due := c.Deadline()
 	switch {
@@ -38,20 +39,20 @@ func (c *client) Advance(now time.Duration, sink protocols.Sink, out protocols.O
 		if c.unanswered++; c.unanswered == pingFailures {
 			c.in.state = inEnded
 			c.phase = protocols.PhaseAbort
-			return errSilent
+			return ErrSilent
 		}
 	}
 	c.traits |= isPinging
 	c.pinged = now
 	c.pings++
 	c.env.Counts.Pings++
-	f := c.own(commandHeartbeat, pingMark|c.pings)
-	writeOwn(&f, protocols.ReasonNone, out)
+	ping := Frame{ID: uint64(pingMark | c.pings), Mark: c.mark, Kind: Request, Command: Heartbeat}
+	c.writeOwn(ping, protocols.ReasonNone, out)
 	return nil
 }
 
 // Drained implements protocols.Multiplexer.
-func (c *client) Drained(_ time.Duration, sink protocols.Sink, out protocols.Output) {
+func (c *Client) Drained(_ time.Duration, sink protocols.Sink, out protocols.Output) {
 	c.traits &^= isFull
 	c.giveTurns(sink, out)
 }

@@ -1,4 +1,4 @@
-package bolt
+package rpc
 
 import (
 	"unsafe"
@@ -34,17 +34,13 @@ type slot struct {
 	id      protocols.StreamID
 	owed    int32 // bytes that the sink has not taken
 	next    int32 // in the free list or a queue: the index + 1
-	peer    uint32
+	peer    uint64
+	mark    Mark
 	status  uint16
-	command uint16
+	command Command
 	reason  protocols.Reason
 	state   slotState
-	kind    uint8
-	version uint8
-	ver1    uint8
-	ver2    uint8
-	coding  uint8
-	toggles uint8
+	kind    Kind
 }
 
 const (
@@ -83,11 +79,11 @@ const maxClass = 5
 // There must be a class for the longest table.
 const _ = uint(firstSlots<<(2*maxClass) - maxSlots)
 
-func sharedOf(env *protocols.Env) *shared {
-	s, ok := env.Shared[protocols.ProtocolBolt].(*shared)
+func sharedOf(spec *Spec, env *protocols.Env) *shared {
+	s, ok := env.Shared[spec.ID].(*shared)
 	if !ok {
 		s = new(shared)
-		env.Shared[protocols.ProtocolBolt] = s
+		env.Shared[spec.ID] = s
 	}
 	return s
 }

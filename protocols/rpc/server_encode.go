@@ -1,4 +1,4 @@
-package bolt
+package rpc
 
 import (
 	"time"
@@ -7,7 +7,7 @@ import (
 )
 
 // Encode implements protocols.Codec.
-func (c *server) Encode(now time.Duration, ev *protocols.Event, out protocols.Output) (n int, err error) {
+func (c *Server) Encode(now time.Duration, ev *protocols.Event, out protocols.Output) (n int, err error) {
 	switch ev.Kind {
 	case protocols.KindGoAway:
 		c.goAway(now, out)
@@ -17,14 +17,14 @@ func (c *server) Encode(now time.Duration, ev *protocols.Event, out protocols.Ou
 		return 0, nil
 	case protocols.KindHead, protocols.KindData, protocols.KindTrailer, protocols.KindReset:
 	default:
-		return 0, errKind
+		return 0, ErrKind
 	}
 	i := c.lookup(ev.Stream)
 	if i < 0 {
 		if ev.Kind == protocols.KindReset {
 			return 0, nil
 		}
-		return 0, errStream
+		return 0, ErrStream
 	}
 	switch ev.Kind {
 	case protocols.KindReset:
@@ -40,72 +40,65 @@ func (c *server) Encode(now time.Duration, ev *protocols.Event, out protocols.Ou
 	return n, err
 }
 
-// framed are the fields of other protocols that a frame says by itself.
-var framed = protocols.NameSetOf(protocols.NameContentLength)
-
 // encodeHead begins the answer to stream i.
-func (c *server) encodeHead(i int, ev *protocols.Event, out protocols.Output) error {
+func (c *Server) encodeHead(i int, ev *protocols.Event, out protocols.Output) error {
 	h, s := ev.Header, &c.slots[i]
 	switch {
 	case ev.Interim:
-		return nil // Bolt has no such thing
+		return nil // there is no such thing
 	case s.state != slotOpen && s.state != slotWaiting:
-		return errHeadTwice
+		return ErrHeadTwice
 	case h.Status < 100:
-		return errStatus
-	case s.kind == kindOneWay:
+		return ErrStatus
+	case s.kind == OneWay:
 		c.dropRest(i, ev.End)
 		return nil
-	}
-	f := s.answer(commandResponse, answerStatus(h, s.version))
-	local := h.Proto == protocols.ProtocolUnknown && f.status != statusSuccess
-	if local {
-		return c.answerLocally(i, &f, ev, out)
-	}
-	if !c.between() || out.Buffered() > protocols.OutputHigh {
+	case h.Proto == protocols.ProtocolUnknown && (h.Status < 200 || h.Status > 299):
+		return c.answerLocally(i, ev, out)
+	case !c.between() || out.Buffered() > protocols.OutputHigh:
 		c.wait(i, out)
 		return protocols.ErrWait
 	}
-	if f.content, f.kind = 0, kindResponse; !ev.End {
-		switch {
-		case h.ContentLength < 0:
-			return errLength
-		case h.ContentLength > int64(c.env.Limits.ContentBytes):
-			return errContent
-		}
-		f.content = int(h.ContentLength)
-	} else if h.ContentLength > 0 {
-		return errShort
-	}
-	skip := framed
-	if h.Proto == protocols.ProtocolBolt {
-		skip = 0
-	}
-	if err := c.writeHead(i, &f, h, skip, out); err != nil {
+	content, err := c.contentOf(ev)
+	if err != nil {
 		return err
 	}
+	f, size, err := c.spec.Format.Begin(Answer, s.mark, h)
+	if err != nil {
+		return err
+	}
+	f.ID, f.Content = s.peer, content
+	c.writeHead(i, &f, size, h, out)
 	c.proceed(i)
 	if ev.End {
 		c.end(i)
-	} else if s.state = slotSending; f.content == 0 {
+	} else if s.state = slotSending; content == 0 {
 		s.state = slotSent
 	}
 	return nil
 }
 
-// answerStatus is the status of the answer that h heads: the one that it came with, unless that was changed.
-func answerStatus(h *protocols.Header, version uint8) uint16 {
-	if (h.Proto == protocols.ProtocolBolt || h.Code != 0) && httpStatus(h.Code) == h.Status {
-		return h.Code
+// contentOf is the length of the content behind a head.
+func (c *conn) contentOf(ev *protocols.Event) (int, error) {
+	switch n := ev.Header.ContentLength; {
+	case ev.End && n > 0:
+		return 0, ErrShort
+	case ev.End:
+		return 0, nil
+	case n < 0:
+		return 0, ErrLength
+	case n > int64(c.env.Limits.ContentBytes):
+		return 0, ErrContent
+	default:
+		return int(n), nil
 	}
-	return boltStatus(h.Status, version)
 }
 
 // answerLocally answers with a status, and a reason if the owner names one. The text of a local reply is dropped: a
 // client would take it for a serialized object.
-func (c *server) answerLocally(i int, f *frame, ev *protocols.Event, out protocols.Output) error {
+func (c *Server) answerLocally(i int, ev *protocols.Event, out protocols.Output) error {
 	c.proceed(i)
-	if c.write(f, ev.Reason, out) != ruleOK {
+	if c.settleWith(i, ev.Header.Status, ev.Reason, out) != nil {
 		c.wait(i, out)
 		return protocols.ErrWait
 	}
@@ -113,8 +106,15 @@ func (c *server) answerLocally(i int, f *frame, ev *protocols.Event, out protoco
 	return nil
 }
 
+// settleWith answers stream i with a frame of the codec's own.
+func (c *Server) settleWith(i, status int, reason protocols.Reason, out protocols.Output) *Rule {
+	s := &c.slots[i]
+	f := Frame{ID: s.peer, Mark: s.mark}
+	return c.reply(&f, status, reason, out)
+}
+
 // dropRest lets what is encoded of an answer's content go nowhere.
-func (c *server) dropRest(i int, end bool) {
+func (c *Server) dropRest(i int, end bool) {
 	c.proceed(i)
 	if end {
 		c.end(i)
@@ -124,7 +124,7 @@ func (c *server) dropRest(i int, end bool) {
 }
 
 // wait lets the head of stream i wait for its turn.
-func (c *server) wait(i int, out protocols.Output) {
+func (c *Server) wait(i int, out protocols.Output) {
 	if out.Buffered() > protocols.OutputHigh {
 		c.traits |= isFull
 	}
@@ -135,21 +135,21 @@ func (c *server) wait(i int, out protocols.Output) {
 }
 
 // proceed ends the wait of stream i.
-func (c *server) proceed(i int) {
+func (c *Server) proceed(i int) {
 	if s := &c.slots[i]; s.state == slotWaiting {
 		c.unlink(&c.turns, i)
 		s.state = slotOpen
 	}
 }
 
-func (c *server) encodeContent(i int, ev *protocols.Event, out protocols.Output) (n int, err error) {
+func (c *Server) encodeContent(i int, ev *protocols.Event, out protocols.Output) (n int, err error) {
 	end := ev.End || ev.Kind == protocols.KindTrailer
 	switch c.slots[i].state {
 	case slotDropping:
 		n = len(ev.Data)
 	case slotSent:
 		if len(ev.Data) > 0 {
-			return 0, errLong
+			return 0, ErrLong
 		}
 	case slotSending:
 		if n, err = c.writeContent(ev, out); err != nil || n < len(ev.Data) {
@@ -159,7 +159,7 @@ func (c *server) encodeContent(i int, ev *protocols.Event, out protocols.Output)
 			c.slots[i].state = slotSent
 		}
 	default:
-		return 0, errHeadFirst
+		return 0, ErrHeadFirst
 	}
 	if end {
 		c.end(i)
@@ -168,7 +168,7 @@ func (c *server) encodeContent(i int, ev *protocols.Event, out protocols.Output)
 }
 
 // reset ends stream i with an error: an answer without content, if the head of another one is not out.
-func (c *server) reset(i int, reason protocols.Reason, out protocols.Output) {
+func (c *Server) reset(i int, reason protocols.Reason, out protocols.Output) {
 	c.proceed(i)
 	s := &c.slots[i]
 	switch {
@@ -177,9 +177,8 @@ func (c *server) reset(i int, reason protocols.Reason, out protocols.Output) {
 		c.phase = protocols.PhaseAbort
 		c.traits |= isCut
 		c.out.slot = 0
-	case s.state == slotOpen && s.kind != kindOneWay:
-		f := s.answer(commandResponse, boltStatus(reason.Status(), s.version))
-		if c.write(&f, reason, out) != ruleOK {
+	case s.state == slotOpen && s.kind != OneWay:
+		if c.settleWith(i, reason.Status(), reason, out) != nil {
 			c.phase = protocols.PhaseAbort // no answer can be kept for it: the client learns of it all the same
 		}
 	}
@@ -188,7 +187,7 @@ func (c *server) reset(i int, reason protocols.Reason, out protocols.Output) {
 
 // goAway tells the client that no new stream is welcome, if it may know the word for it. The first one leaves it time
 // for requests that are on their way; the second lets the streams in progress be the last.
-func (c *server) goAway(now time.Duration, out protocols.Output) {
+func (c *Server) goAway(now time.Duration, out protocols.Output) {
 	if c.phase != protocols.PhaseOpen && c.phase != protocols.PhaseDraining {
 		return
 	}
@@ -198,7 +197,7 @@ func (c *server) goAway(now time.Duration, out protocols.Output) {
 	}
 	c.traits |= isAnnounced
 	c.moved = now
-	if c.env.Announce {
+	if c.env.Announce || c.spec.Announces {
 		c.writeGoAway(out)
 	}
 	c.drain(false)

@@ -1,6 +1,7 @@
-package bolt
+package rpc
 
 import (
+	"encoding/binary"
 	"hash/crc32"
 	"time"
 
@@ -8,9 +9,9 @@ import (
 )
 
 const (
-	// whole is how long a frame may be that is passed on only when it is complete: its bytes stay with the loop until
+	// Whole is how long a frame may be that is passed on only when it is complete: its bytes stay with the loop until
 	// then. It can't keep others waiting on the connection that it leaves by.
-	whole = 32 << 10
+	Whole = 32 << 10
 	// window is how many bytes of one frame's content a sink may leave untaken before reading stops.
 	window = 64 << 10
 	// One Decode starts at most maxStarts frames and reads little more than maxBytes.
@@ -18,11 +19,13 @@ const (
 	maxBytes  = 64 << 10
 	// quiet is how long nothing has come over a draining connection when it is closed.
 	quiet = 500 * time.Millisecond
+
+	sumBytes = 4
 )
 
 // inState is what is read next.
 //
-//	head ──a frame of at most whole bytes──> head
+//	head ──a frame of at most Whole bytes──> head
 //	head ──head of a longer one──> content ──its last piece, and its CRC32──> head
 //	any ──error──> ended
 type inState uint8
@@ -71,6 +74,7 @@ const (
 // conn is what both ends of a connection are made of.
 type conn struct {
 	table
+	spec   *Spec
 	env    *protocols.Env
 	moved  time.Duration // something has come last, or the last stream has ended
 	in     inbound
@@ -80,74 +84,61 @@ type conn struct {
 	owed   int   // this connection's part of env.Owed
 	phase  protocols.Phase
 	traits traits
-	// version is the one of the last frame that a stream began with: the codec's own frames have the same.
-	version uint8
+	// mark is the one of the last frame that a stream began with: the codec's own frames have the same.
+	mark Mark
 }
 
-func newConn(env *protocols.Env) conn {
-	return conn{table: table{shared: sharedOf(env)}, env: env, version: version1}
+func newConn(spec *Spec, env *protocols.Env) conn {
+	return conn{table: table{shared: sharedOf(spec, env)}, spec: spec, env: env}
 }
 
-// extent measures the frame at the start of b, of which fixed bytes are f: head is its class and header block, too, and
-// size is how much of it is to be read now, 0 when that is not there yet. A frame that is longer than whole is read with
-// its head.
-func (c *conn) extent(f *frame, fixed int, b []byte) (head, size int, r rule) {
-	l := &c.env.Limits
-	head = fixed + int(f.class) + int(f.block)
+// extent measures the frame f at the start of b: size is how much of it is to be read now, 0 when that is not there yet. A
+// frame that is longer than Whole is read with its head.
+func (c *conn) extent(f *Frame, b []byte) (size int, r *Rule) {
 	sum := 0
-	if f.summed() {
+	if f.Sum {
 		sum = sumBytes
 	}
-	switch {
-	case int(f.class) > l.ClassBytes:
-		return 0, 0, ruleClass
-	case head+sum > l.HeadBytes:
-		return 0, 0, ruleHead
-	case f.content > l.ContentBytes:
-		return 0, 0, ruleContent
+	switch l := &c.env.Limits; {
+	case f.Head+sum > l.HeadBytes:
+		return 0, RuleHead
+	case f.Content > l.ContentBytes:
+		return 0, RuleContent
 	}
-	size = head + f.content + sum
-	if size > whole && f.content > 0 {
-		size, sum = head, 0
+	size = f.Head + f.Content + sum
+	if size > Whole && f.Content > 0 {
+		size, sum = f.Head, 0
 	}
 	if len(b) < size {
-		return head, 0, ruleOK
+		return 0, nil
 	}
-	if sum > 0 && crc32.ChecksumIEEE(b[:size-sum]) != be32(b[size-sum:]) {
-		return head, 0, ruleSum
+	if sum > 0 && crc32.ChecksumIEEE(b[:size-sum]) != binary.BigEndian.Uint32(b[size-sum:]) {
+		return 0, RuleSum
 	}
-	return head, size, ruleOK
+	return size, nil
 }
 
-func be32(b []byte) uint32 {
-	_ = b[3]
-	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-}
-
-// parseHead makes the head of a frame, b, the scratch header.
-func (c *conn) parseHead(f *frame, fixed int, b []byte, maxFields int) (*protocols.Header, rule) {
+// readHead makes the head of f, which b begins with, the scratch header.
+func (c *conn) readHead(f *Frame, b []byte, fields int) (*protocols.Header, *Rule) {
 	h := &c.env.Scratch
-	h.Lend(b)
-	h.SpanWire(len(b))
-	h.SpanClass(fixed, int(f.class))
-	h.Proto = protocols.ProtocolBolt
-	h.Minor = f.version
-	h.Coding = f.coding
-	h.ContentLength = int64(f.content)
-	return h, scanBlock(h, b, fixed+int(f.class), maxFields)
+	r := c.spec.Format.ReadHead(h, *f, b[:f.Head], fields)
+	h.Proto = c.spec.ID
+	h.OneWay = f.Kind == OneWay
+	h.ContentLength = int64(f.Content)
+	return h, r
 }
 
-// stream begins reading the content of a frame in pieces, of which head has been read.
-func (c *conn) stream(f *frame, head []byte, id protocols.StreamID) {
-	c.in = inbound{id: id, left: f.content, state: inContent, summed: f.summed()}
-	if c.in.summed {
-		c.in.sum = crc32.ChecksumIEEE(head)
+// stream begins reading the content of a frame in pieces, of which the head, b, has been read.
+func (c *conn) stream(f *Frame, b []byte, id protocols.StreamID) {
+	c.in = inbound{id: id, left: f.Content, state: inContent, summed: f.Sum}
+	if f.Sum {
+		c.in.sum = crc32.ChecksumIEEE(b)
 	}
 }
 
 // decodeContent cuts the next piece of a frame's content off b. The last one comes when its CRC32 has proved right, so
 // that no frame with a wrong one is completed anywhere.
-func (c *conn) decodeContent(b []byte) (piece []byte, n int, last bool, r rule) {
+func (c *conn) decodeContent(b []byte) (piece []byte, n int, last bool, r *Rule) {
 	in := &c.in
 	size := in.left
 	if in.summed {
@@ -161,15 +152,15 @@ func (c *conn) decodeContent(b []byte) (piece []byte, n int, last bool, r rule) 
 	}
 	if in.summed {
 		in.sum = crc32.Update(in.sum, crc32.IEEETable, piece)
-		if last && be32(b[in.left:]) != in.sum {
-			return nil, 0, false, ruleSum
+		if last && binary.BigEndian.Uint32(b[in.left:]) != in.sum {
+			return nil, 0, false, RuleSum
 		}
 	}
 	in.left -= len(piece)
 	if last {
 		in.state = inHead
 	}
-	return piece, n, last, ruleOK
+	return piece, n, last, nil
 }
 
 // emitData gives the sink a piece of a stream's content. The stream may be over: owner is its owner.
