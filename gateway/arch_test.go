@@ -35,6 +35,7 @@ func layers() []layer {
 		{"gateway/config", []string{"router", "upstream", "loop", "protocols"}},
 		{"gateway/filter", []string{"router", "protocols"}},
 		{"gateway/filter/...", []string{"gateway/filter", "router", "protocols"}},
+		{"gateway/certificates", nil},
 		{"gateway/admin", []string{"gateway/config", "gateway/telemetry/..."}},
 		{"gateway/telemetry/...", []string{"gateway/telemetry/...", "protocols", "loop"}},
 		{"protocols/protocoltest", []string{"protocols"}},

@@ -240,12 +240,3 @@ func TestIdleMemory(t *testing.T) {
 		}
 	}
 }
-
-// discard is a handler without memory.
-type discard struct{}
-
-func (discard) Opened(loop.Conn)                   {}
-func (discard) Received(_ loop.Conn, b []byte) int { return len(b) }
-func (discard) ReadClosed(loop.Conn, []byte)       {}
-func (discard) Drained(loop.Conn)                  {}
-func (discard) Closed(loop.Conn, error)            {}

@@ -159,3 +159,12 @@ func (e *endpoint) Drained(loop.Conn)             { e.drained++ }
 func (e *endpoint) Closed(_ loop.Conn, err error) { e.closed++; e.err = err }
 
 func write(c loop.Conn, b string) { c.Commit(append(c.Reserve(len(b)), b...)) }
+
+// discard is a handler without memory.
+type discard struct{}
+
+func (discard) Opened(loop.Conn)                   {}
+func (discard) Received(_ loop.Conn, b []byte) int { return len(b) }
+func (discard) ReadClosed(loop.Conn, []byte)       {}
+func (discard) Drained(loop.Conn)                  {}
+func (discard) Closed(loop.Conn, error)            {}

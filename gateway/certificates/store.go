@@ -1,0 +1,187 @@
+package certificates
+
+import (
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultInterval is how often a Store looks at its files.
+const DefaultInterval = time.Second
+
+// Options configure a Store.
+type Options struct {
+	// Strict refuses clients that ask for a name for which there is no certificate; otherwise they get the first one.
+	Strict bool
+	// Logger is told of certificates that were replaced, and once of each that is refused; nil discards.
+	Logger *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// A Store is a set of certificates. Its methods are safe on any goroutine.
+type Store struct {
+	strict  bool
+	log     *slog.Logger
+	now     func() time.Time
+	current atomic.Pointer[table]
+
+	mu      sync.Mutex // guards what follows: reading files
+	sources []Source
+	entries []entry
+}
+
+// An entry is a pair of files and what came of them.
+type entry struct {
+	chain, key file
+	pair       *tls.Certificate // the last good one
+	problem    error            // why what lies there now is not good
+	loaded     time.Time
+	refused    int64
+}
+
+// A Status is the state of one pair, for the admin API and metrics.
+type Status struct {
+	Chain    string   // path, or "(inline)"
+	Names    []string // that it is made out to
+	NotAfter time.Time
+	Loaded   time.Time // when the pair in use was read
+	Refused  int64     // how often another was not good
+	Problem  error     // why what lies in the files now is not in use; nil when it is
+}
+
+// Open reads the pairs. All must be good; the error joins every problem.
+func Open(sources []Source, o Options) (*Store, error) {
+	if len(sources) == 0 {
+		return nil, errors.New("no certificate is given: a chain and a key are needed")
+	}
+	s := &Store{strict: o.Strict, log: o.Logger, now: o.Now, sources: sources}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	var problems []error
+	for _, source := range sources {
+		s.entries = append(s.entries, entry{chain: newFile(source.Chain), key: newFile(source.Key)})
+	}
+	for i := range s.entries {
+		s.load(i, true)
+		if err := s.entries[i].problem; err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	s.publish()
+	return s, nil
+}
+
+// GetCertificate is for tls.Config.
+func (s *Store) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return s.current.Load().find(hello, s.strict), nil // crypto/tls makes an error of nil
+}
+
+// GetClientCertificate is for the tls.Config of a client: the first pair.
+func (s *Store) GetClientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	return s.current.Load().pairs[0], nil
+}
+
+// Status returns the state of each pair, in the order of the sources.
+func (s *Store) Status() []Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Status, len(s.entries))
+	for i := range s.entries {
+		e := &s.entries[i]
+		all[i] = Status{Chain: describe(s.sources[i].Chain), Names: namesOf(e.pair.Leaf), NotAfter: e.pair.Leaf.NotAfter,
+			Loaded: e.loaded, Refused: e.refused, Problem: e.problem}
+	}
+	return all
+}
+
+// Refresh reads again what has changed, and puts what is good to use.
+func (s *Store) Refresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed := false
+	for i := range s.entries {
+		changed = s.load(i, false) || changed
+	}
+	if changed {
+		s.publish()
+	}
+}
+
+// Watch calls Refresh at every interval (0 means DefaultInterval) until stop is called.
+func (s *Store) Watch(interval time.Duration) (stop func()) {
+	if interval <= 0 {
+		interval = DefaultInterval
+	}
+	quit := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				s.Refresh()
+			case <-quit:
+				return
+			}
+		}
+	})
+	return sync.OnceFunc(func() { close(quit); running.Wait() })
+}
+
+// load reads pair i if its files have changed, and reports whether there is a new one to use.
+func (s *Store) load(i int, first bool) bool {
+	e, source, now := &s.entries[i], &s.sources[i], s.now()
+	chainChanged, err := e.chain.read(now, 2*time.Second)
+	keyChanged, keyErr := e.key.read(now, 2*time.Second)
+	if err = errors.Join(err, keyErr); err != nil {
+		s.refuse(e, source.problem(err), first)
+		return false
+	}
+	if !first && !chainChanged && !keyChanged && e.problem == nil {
+		return false
+	}
+	pair, err := source.parse(e.chain.text, e.key.text, now)
+	if err != nil {
+		s.refuse(e, err, first)
+		return false
+	}
+	if !first {
+		s.log.Info("a certificate was replaced", slog.String("certificate", describe(source.Chain)),
+			slog.Any("names", namesOf(pair.Leaf)), slog.Time("valid until", pair.Leaf.NotAfter))
+	}
+	e.pair, e.problem, e.loaded = pair, nil, now
+	return true
+}
+
+// refuse notes why what lies in the files is not used. It is logged once, not at every look.
+func (s *Store) refuse(e *entry, problem error, first bool) {
+	known := e.problem != nil && e.problem.Error() == problem.Error()
+	e.problem = problem
+	if first || known {
+		return
+	}
+	e.refused++
+	s.log.Error("a changed certificate is refused; the last good one stays in use", slog.Any("error", problem),
+		slog.Time("valid until", e.pair.Leaf.NotAfter))
+}
+
+// publish makes a table of the good pairs.
+func (s *Store) publish() {
+	pairs := make([]*tls.Certificate, len(s.entries))
+	for i := range s.entries {
+		pairs[i] = s.entries[i].pair
+	}
+	s.current.Store(newTable(s.sources, pairs))
+}
