@@ -191,7 +191,7 @@ func TestNode(t *testing.T) {
 		for _, name := range clients {
 			t.Run(name, func(t *testing.T) {
 				c.cancelled.Store(0)
-				node(t, name, c.url)
+				node(t, "client.mjs", name, c.url)
 				settle(c.w, c.running)
 			})
 		}

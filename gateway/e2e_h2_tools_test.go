@@ -77,8 +77,8 @@ var nodeModules = sync.OnceValue(func() error {
 	return os.WriteFile(stamp, want, 0o600)
 })
 
-// node runs testdata/node/client.mjs.
-func node(t *testing.T, args ...string) {
+// nodeTool is the path of node, with what testdata/node needs.
+func nodeTool(t *testing.T) string {
 	t.Helper()
 	bin := tool(t, "node")
 	tool(t, "npm")
@@ -88,9 +88,15 @@ func node(t *testing.T, args ...string) {
 	if err := nodeModules(); err != nil {
 		t.Skipf("undici can't be had: %v", err)
 	}
-	out, err := exec.Command(bin, append([]string{filepath.Join("testdata", "node", "client.mjs")}, args...)...).CombinedOutput()
+	return bin
+}
+
+// node runs a script of testdata/node to its end.
+func node(t *testing.T, script string, args ...string) {
+	t.Helper()
+	out, err := exec.Command(nodeTool(t), append([]string{filepath.Join("testdata", "node", script)}, args...)...).CombinedOutput()
 	if err != nil {
-		t.Errorf("node %v: %v\n%s", args, err, out)
+		t.Errorf("%s %v: %v\n%s", script, args, err, out)
 	}
 }
 
@@ -113,9 +119,16 @@ type helper struct {
 // helper starts a program of testdata/interop.
 func (w *world) helper(name string, env []string, args ...string) *helper {
 	w.t.Helper()
-	h := &helper{Cmd: exec.Command(interopTool(w.t, name), args...), w: w, name: name, done: make(chan struct{})}
+	cmd := exec.Command(interopTool(w.t, name), args...)
+	cmd.Env = append(os.Environ(), env...)
+	return w.beside(name, cmd)
+}
+
+// beside starts cmd.
+func (w *world) beside(name string, cmd *exec.Cmd) *helper {
+	w.t.Helper()
+	h := &helper{Cmd: cmd, w: w, name: name, done: make(chan struct{})}
 	h.Stdout, h.Stderr = &h.out, &h.out
-	h.Env = append(os.Environ(), env...)
 	var err error
 	if h.in, err = h.StdinPipe(); err != nil {
 		w.t.Fatal(err)
