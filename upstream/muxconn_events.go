@@ -102,6 +102,7 @@ func (m *muxConn) Event(ev *protocols.Event) protocols.Verdict {
 	}
 	switch ev.Kind {
 	case protocols.KindReset:
+		l.reused = false // the connection is well: what it tells of this stream is no sign of having gone stale
 		m.lose(l, ev.Reason, ev.Unprocessed)
 	case protocols.KindCredit:
 		l.exchange.Drained()
