@@ -8,6 +8,7 @@
 //	go run ./bench --save                       # also writes bench/results/<date>.{json,md}
 //	go run ./bench --workload tiny --peer sluice --profile cpu.pprof
 //	go run ./bench --workload h2-h1,h2-h2       # HTTP/2 in front of both kinds of backend
+//	go run ./bench --workload bolt,bolt-16      # Bolt against moving the bytes of its connections one to one
 //	make bench-guard                            # a minute: allocations, system calls and CPU ratios against guard.json
 //	make bench-peers                            # install the other proxies, those that can be had
 //
@@ -31,7 +32,8 @@
 //
 // # Code map
 //
-// forwarder/, backend/, http2backend/ and load/ are C, compiled at run time. peers/ has the configurations. peers.go and
+// forwarder/, backend/, http2backend/, load/, boltbackend/ and boltload/ are C, compiled at run time, with what they share in
+// common/. peers/ has the configurations. peers.go and
 // workload.go are the two tables to extend; runner.go goes through them; account.go reads the kernel's books; summary.go and
 // targets.go judge; report.go prints; page.go and plots.go draw; guard.go compares with what the tree holds.
 package main

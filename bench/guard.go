@@ -32,7 +32,7 @@ func guardFile() (string, error) {
 
 // guardRatios are the CPU ratios that are guarded: a workload, and whom it is compared with.
 func guardRatios() map[string]string {
-	return map[string]string{tiny: floor, "16k": floor, "post4k": floor, "tcp": floor, h2h1: "nghttpx", h2h2: "nghttpx"}
+	return map[string]string{tiny: floor, "16k": floor, "post4k": floor, "tcp": floor, boltOne: floor, boltMany: floor, h2h1: "nghttpx", h2h2: "nghttpx"}
 }
 
 // guardOptions are a short run of what is guarded.

@@ -52,9 +52,6 @@ func TestParseH2load(t *testing.T) {
 func startHTTP2(t *testing.T, answer int) (*bench, *http.Client, string) {
 	t.Helper()
 	b := testBench(t)
-	if _, err := b.shop.compile(t.Context(), "http2backend", "-Werror"); err != nil {
-		t.Fatal(err)
-	}
 	b.http2Ports, b.rates = map[http2Answer]int{}, map[rateKey]float64{}
 	if err := b.startHTTP2Backend(t.Context(), http2Answer{size: answer}); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 // which has served one request.
 type idleSample struct {
 	Peer        string `json:"peer"`
+	Workload    string `json:"workload"`
 	Connections int    `json:"connections"`
 	Alive       int    `json:"alive"` // connections that were still open at the end
 	Empty       memory `json:"empty"`
@@ -29,7 +30,7 @@ func (s idleSample) anonymousPerConnection() float64 {
 // settle is how long a process may take to put its memory in order (free lists, a garbage collector) before it is read.
 const settle = time.Second
 
-func (b *bench) idle(ctx context.Context, contestants []contestant, w workload) error {
+func (b *bench) holdAll(ctx context.Context, contestants []contestant, w workload) error {
 	if fit := connectionsThatFit(); fit < w.connections {
 		b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s: %d connections instead of %d, for the limit of open files (ulimit -Hn)",
 			w.name, fit, w.connections))
@@ -51,7 +52,7 @@ func (b *bench) idle(ctx context.Context, contestants []contestant, w workload) 
 }
 
 func (b *bench) idleOnce(ctx context.Context, c contestant, w workload) (idleSample, error) {
-	s := idleSample{Peer: c.name, Connections: w.connections}
+	s := idleSample{Peer: c.name, Workload: w.name, Connections: w.connections}
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, fmt.Errorf("it took longer than a minute"))
 	defer cancel()
 	p, err := b.startProxy(ctx, c, b.deploymentFor(w))
@@ -65,7 +66,7 @@ func (b *bench) idleOnce(ctx context.Context, c contestant, w workload) (idleSam
 	if s.Empty, err = memoryOf(p.family); err != nil {
 		return s, err
 	}
-	run, err := b.startLoad(ctx, w.args(p.setup.Listen))
+	run, err := b.startLoad(ctx, w.link.down, w.args(p.setup.Listen))
 	if err != nil {
 		return s, fmt.Errorf("%w: %s", err, p.process.lastWords())
 	}

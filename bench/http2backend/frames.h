@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../common/bytes.h"
+
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 enum { PREFACE_LEN = 24, FRAME_HEAD = 9, MAX_PAYLOAD = 16384, DEFAULT_WINDOW = 65535, DEFAULT_TABLE = 4096 };
@@ -18,22 +20,6 @@ enum frame_type {
 enum { END_STREAM = 0x1, ACK = 0x1, END_HEADERS = 0x4 };
 
 enum { SETTINGS_HEADER_TABLE_SIZE = 1, SETTINGS_MAX_CONCURRENT_STREAMS = 3, SETTINGS_INITIAL_WINDOW_SIZE = 4 };
-
-static inline uint32_t get16(const uint8_t *p) { return p[0] << 8 | p[1]; }
-static inline uint32_t get24(const uint8_t *p) { return p[0] << 16 | p[1] << 8 | p[2]; }
-static inline uint32_t get32(const uint8_t *p) { return (uint32_t)p[0] << 24 | get24(p + 1); }
-
-static inline void put16(char *p, uint32_t v)
-{
-	p[0] = v >> 8;
-	p[1] = v;
-}
-
-static inline void put32(char *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
 
 static inline void put_frame_head(char *p, size_t n, enum frame_type type, uint8_t flags, uint32_t id)
 {
