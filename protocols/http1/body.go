@@ -1,6 +1,9 @@
 package http1
 
-import "sluice/protocols"
+import (
+	"sluice/protocols"
+	"sluice/protocols/syntax"
+)
 
 // bodyKind is how the rest of an incoming message is delimited, and where in it we are.
 //
@@ -143,7 +146,7 @@ func (d *bodyReader) readTrailer(b []byte, l *protocols.Limits, h *protocols.Hea
 	}
 	whole, full := clip(b, min(l.TrailerBytes, maxHead))
 	var s section
-	if !d.progress.more(whole, scanValue) {
+	if !d.progress.more(whole, syntax.ScanValue) {
 		h.Lend(whole)
 		again := d.progress.line > 0
 		r := s.scanFields(whole, &d.progress, l.TrailerFields, h)

@@ -1,5 +1,7 @@
 package http1
 
+import "sluice/protocols/syntax"
+
 // chunkState is where in a chunk line the reader is:
 //
 //	chunk      = 1*HEXDIG *( ";" name [ "=" ( token / quoted-string ) ] ) CRLF
@@ -56,7 +58,7 @@ func (d *bodyReader) stepChunkLine(c byte) rule {
 	case chunkSize:
 		return d.stepChunkSize(c)
 	case chunkExtStart:
-		return d.stepExtension(c, classToken, chunkExtName)
+		return d.stepExtension(c, syntax.Token, chunkExtName)
 	case chunkExtName:
 		switch c {
 		case '=':
@@ -65,18 +67,18 @@ func (d *bodyReader) stepChunkLine(c byte) rule {
 		case ';', '\r':
 			return d.endExtension(c)
 		}
-		return d.stepExtension(c, classToken, chunkExtName)
+		return d.stepExtension(c, syntax.Token, chunkExtName)
 	case chunkExtValue:
 		if c == '"' {
 			d.line = chunkExtQuoted
 			return ruleOK
 		}
-		return d.stepExtension(c, classToken, chunkExtToken)
+		return d.stepExtension(c, syntax.Token, chunkExtToken)
 	case chunkExtToken:
 		if c == ';' || c == '\r' {
 			return d.endExtension(c)
 		}
-		return d.stepExtension(c, classToken, chunkExtToken)
+		return d.stepExtension(c, syntax.Token, chunkExtToken)
 	case chunkExtQuoted:
 		switch c {
 		case '"':
@@ -86,9 +88,9 @@ func (d *bodyReader) stepChunkLine(c byte) rule {
 			d.line = chunkExtEscaped
 			return ruleOK
 		}
-		return d.stepExtension(c, classQuoted, chunkExtQuoted)
+		return d.stepExtension(c, syntax.Quoted, chunkExtQuoted)
 	case chunkExtEscaped:
-		return d.stepExtension(c, classEscaped, chunkExtQuoted)
+		return d.stepExtension(c, syntax.Escaped, chunkExtQuoted)
 	case chunkExtClosed, chunkLF:
 	}
 	return d.endExtension(c)
@@ -114,8 +116,8 @@ func (d *bodyReader) stepChunkSize(c byte) rule {
 }
 
 // stepExtension accepts c as part of an extension when it is in the class.
-func (d *bodyReader) stepExtension(c byte, in class, next chunkState) rule {
-	if byteClass[c]&in == 0 {
+func (d *bodyReader) stepExtension(c byte, in syntax.Class, next chunkState) rule {
+	if !in.Has(c) {
 		if c == '\n' {
 			return ruleBareLF
 		}

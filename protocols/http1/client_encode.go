@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sluice/protocols"
+	"sluice/protocols/syntax"
 )
 
 // Encode implements protocols.Codec.
@@ -175,14 +176,14 @@ func (c *client) open(ev *protocols.Event, length int64, tunnel bool) {
 // rewrite may have changed the path of a head that HTTP/1 has decoded.
 func checkRequestLine(h *protocols.Header) (target []byte, err error) {
 	method := h.MethodBytes()
-	if len(method) == 0 || scanClass(method, 0, classToken) < len(method) {
+	if len(method) == 0 || syntax.Token.Scan(method, 0) < len(method) {
 		return nil, errRequestLine
 	}
 	authority := h.Authority()
-	if scanClass(authority, 0, classHost) < len(authority) {
+	if syntax.Host.Scan(authority, 0) < len(authority) {
 		return nil, errRequestLine
 	}
-	if upgrade := h.Upgrade(); len(upgrade) > 0 && !isProtocolName(upgrade) {
+	if upgrade := h.Upgrade(); len(upgrade) > 0 && !syntax.IsProtocolName(upgrade) {
 		return nil, errRequestLine
 	}
 	if h.Method == protocols.MethodConnect {
@@ -192,7 +193,7 @@ func checkRequestLine(h *protocols.Header) (target []byte, err error) {
 		return authority, nil
 	}
 	target = h.Path()
-	if scanTarget(target, 0) < len(target) {
+	if syntax.ScanTarget(target, 0) < len(target) {
 		return nil, errRequestLine
 	}
 	if len(target) > 0 && target[0] != '/' && (len(target) > 1 || target[0] != '*') {

@@ -1,6 +1,9 @@
 package http1
 
-import "sluice/protocols"
+import (
+	"sluice/protocols"
+	"sluice/protocols/syntax"
+)
 
 // maxOptions bounds the options of all Connection fields of a message.
 const maxOptions = 16
@@ -48,7 +51,7 @@ func scanConnection(h *protocols.Header) (o options, r rule) {
 				if left--; left < 0 {
 					return o, ruleConnectionMany
 				}
-				if scanClass(token, 0, classToken) < len(token) {
+				if syntax.Token.Scan(token, 0) < len(token) {
 					return o, ruleConnectionOption
 				}
 				if o, r = applyOption(h, token, o); r != ruleOK {
@@ -77,7 +80,7 @@ func applyOption(h *protocols.Header, token []byte, o options) (options, rule) {
 		return o, ruleConnectionFraming
 	case id == protocols.NameOther:
 		for i := range h.Len() {
-			if fid, name, _, ok := h.Field(i); ok && fid == protocols.NameOther && equalFoldBytes(name, token) {
+			if fid, name, _, ok := h.Field(i); ok && fid == protocols.NameOther && syntax.EqualFold(name, token) {
 				h.Delete(i)
 			}
 		}
@@ -101,25 +104,6 @@ func nextElement(list []byte) (element, rest []byte, more bool) {
 		return list[from:to], nil, false
 	}
 	return list[from:to], list[i+1:], true
-}
-
-func equalFoldBytes(a, b []byte) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if c >= 'A' && c <= 'Z' {
-		c |= 0x20
-	}
-	return c
 }
 
 // scanTE keeps, of all TE fields, that the sender takes trailers: the only thing in TE that means something to the next
@@ -162,7 +146,7 @@ func scanUpgrade(h *protocols.Header) (found bool) {
 			continue
 		}
 		for token, rest, more := nextElement(value); ; token, rest, more = nextElement(rest) {
-			if len(token) > 0 && !protocols.EqualFold(token, "h2c") && isProtocolName(token) {
+			if len(token) > 0 && !protocols.EqualFold(token, "h2c") && syntax.IsProtocolName(token) {
 				_, off := h.Offsets(i)
 				h.SpanUpgrade(off+offset(value, token), len(token))
 				return true
@@ -175,19 +159,21 @@ func scanUpgrade(h *protocols.Header) (found bool) {
 	return false
 }
 
-// isProtocolName checks `token ["/" token]` of RFC 9110 section 7.8.
-func isProtocolName(b []byte) bool {
-	i := scanClass(b, 0, classToken)
-	if i == len(b) {
-		return i > 0
-	}
-	return b[i] == '/' && i > 0 && i+1 < len(b) && scanClass(b, i+1, classToken) == len(b)
-}
-
 func deleteFields(h *protocols.Header, which protocols.NameSet) {
 	for i := range h.Len() {
 		if id, _, _, ok := h.Field(i); ok && which.Has(id) {
 			h.Delete(i)
 		}
 	}
+}
+
+// trimOWS cuts spaces and tabs from both ends of b[i:j] and returns the new ends.
+func trimOWS(b []byte, i, j int) (int, int) {
+	for i < j && (b[i] == ' ' || b[i] == '\t') {
+		i++
+	}
+	for i < j && (b[j-1] == ' ' || b[j-1] == '\t') {
+		j--
+	}
+	return i, j
 }

@@ -1,6 +1,9 @@
 package http1
 
-import "sluice/protocols"
+import (
+	"sluice/protocols"
+	"sluice/protocols/syntax"
+)
 
 const (
 	maxName = 1024    // bytes of a field name
@@ -41,7 +44,7 @@ func (s *section) scanFields(b []byte, p *progress, maxFields int, h *protocols.
 			return ruleHeadFields
 		}
 		start := i
-		for i < len(b) && byteClass[b[i]]&classToken != 0 {
+		for i < len(b) && syntax.Token.Has(b[i]) {
 			i++
 		}
 		colon := i
@@ -59,7 +62,7 @@ func (s *section) scanFields(b []byte, p *progress, maxFields int, h *protocols.
 			i++
 		}
 		value := i
-		i = scanValue(b, i)
+		i = syntax.ScanValue(b, i)
 		if i+1 >= len(b) {
 			if i == len(b) {
 				p.seen = uint32(i)

@@ -1,6 +1,9 @@
 package http1
 
-import "sluice/protocols"
+import (
+	"sluice/protocols"
+	"sluice/protocols/syntax"
+)
 
 // framed is what Content-Length and Transfer-Encoding of a message say.
 type framed struct {
@@ -46,7 +49,7 @@ func checkCoding(value []byte) rule {
 	// says. A list that is empty, is none of tokens, or mentions chunked elsewhere, wants to be read in two ways.
 	for token, rest, more := nextElement(value); ; token, rest, more = nextElement(rest) {
 		switch {
-		case len(token) == 0 || scanClass(token, 0, classToken) < len(token):
+		case len(token) == 0 || syntax.Token.Scan(token, 0) < len(token):
 			return ruleCodingNotOnce
 		case !more && protocols.EqualFold(token, "chunked"):
 			return ruleCodingUnknown

@@ -1,6 +1,9 @@
 package http1
 
-import "sluice/protocols"
+import (
+	"sluice/protocols"
+	"sluice/protocols/syntax"
+)
 
 // maxMethod is longer than any registered method (UPDATEREDIRECTREF has 17 bytes).
 const maxMethod = 64
@@ -18,7 +21,7 @@ type requestLine struct {
 func (l *requestLine) scan(b []byte, p *progress) rule {
 	l.end = -1
 	i := 0
-	for i < len(b) && byteClass[b[i]]&classToken != 0 {
+	for i < len(b) && syntax.Token.Has(b[i]) {
 		i++
 	}
 	if i > maxMethod {
@@ -37,7 +40,7 @@ func (l *requestLine) scan(b []byte, p *progress) rule {
 	}
 	l.method = i
 	l.target.off = i + 1
-	i = scanTarget(b, i+1)
+	i = syntax.ScanTarget(b, i+1)
 	l.target.len = i - l.target.off
 	if i == len(b) {
 		p.seen = uint32(i)
@@ -123,7 +126,7 @@ func (r *request) scan(b []byte, p *progress, l *protocols.Limits, h *protocols.
 			return orFull(rl, full)
 		}
 		p.line, p.seen, p.fields = uint32(r.line.end), 0, 0
-	} else if p.more(whole, scanValue) {
+	} else if p.more(whole, syntax.ScanValue) {
 		return orFull(ruleOK, full)
 	}
 	again := r.line.end == 0 // this call did not see the start
@@ -146,7 +149,7 @@ func (r *request) scanLine(whole []byte, p *progress, l *protocols.Limits) rule 
 	if l.RequestLine < len(whole)-2 {
 		line, full = whole[:l.RequestLine+2], true
 	}
-	if p.more(line, scanTarget) {
+	if p.more(line, syntax.ScanTarget) {
 		if full {
 			return ruleTargetLong
 		}

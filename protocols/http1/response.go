@@ -1,6 +1,9 @@
 package http1
 
-import "sluice/protocols"
+import (
+	"sluice/protocols"
+	"sluice/protocols/syntax"
+)
 
 // statusLine is where the parts of a status line are; end is behind its CRLF, or -1 while that has not arrived.
 type statusLine struct {
@@ -68,7 +71,7 @@ func (l *statusLine) scanReason(b []byte, i int, p *progress) rule {
 		i++
 	}
 	l.reason.off = i
-	i = scanValue(b, i)
+	i = syntax.ScanValue(b, i)
 	l.reason.len = i - l.reason.off
 	if i == len(b) {
 		p.seen = uint32(i)
@@ -105,7 +108,7 @@ type response struct {
 func (r *response) scan(b []byte, p *progress, l *protocols.Limits, h *protocols.Header, t traits) rule {
 	r.fields.end = -1
 	whole, full := clip(b, min(l.HeadBytes, maxHead))
-	if p.more(whole, scanValue) {
+	if p.more(whole, syntax.ScanValue) {
 		return orFull(ruleOK, full)
 	}
 	if p.line == 0 {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sluice/protocols"
+	"sluice/protocols/syntax"
 )
 
 // serverIn is what a server reads next.
@@ -347,7 +348,7 @@ func (c *server) Status() protocols.Status {
 func hashFold(b []byte) uint32 {
 	h := uint32(2166136261)
 	for _, c := range b {
-		h = (h ^ uint32(lower(c))) * 16777619
+		h = (h ^ uint32(syntax.Lower(c))) * 16777619
 	}
 	return h
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sluice/protocols"
+	"sluice/protocols/syntax"
 )
 
 // Encode implements protocols.Codec. Stream may be zero for the exchange in progress. After Decode has refused a head,
@@ -103,7 +104,7 @@ func (c *server) encodeHead(ev *protocols.Event, out protocols.Output) error {
 	if h.Proto != protocols.ProtocolHTTP1 && !sendable(h) {
 		return errField
 	}
-	if phrase := h.ReasonPhrase(); scanValue(phrase, 0) < len(phrase) {
+	if phrase := h.ReasonPhrase(); syntax.ScanValue(phrase, 0) < len(phrase) {
 		return errField
 	}
 	if set&notInAnswers != 0 {
@@ -144,7 +145,7 @@ func (c *server) encodeHead(ev *protocols.Event, out protocols.Output) error {
 	if kind == writerChunked {
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 	}
-	if status == 426 && isProtocolName(h.Upgrade()) {
+	if status == 426 && syntax.IsProtocolName(h.Upgrade()) {
 		b = appendUpgrade(b, h)
 	}
 	out.Commit(append(c.appendPersistence(b), "\r\n"...))
@@ -196,7 +197,7 @@ func (c *server) encodeInterim(h *protocols.Header, set protocols.NameSet, out p
 // encodeTunnel writes the head that makes the connection a tunnel.
 func (c *server) encodeTunnel(ev *protocols.Event, set protocols.NameSet, out protocols.Output) error {
 	h := ev.Header
-	if h.Status == 101 && (c.asked != hashFold(h.Upgrade()) || !isProtocolName(h.Upgrade()) || c.traits&isConnect != 0) {
+	if h.Status == 101 && (c.asked != hashFold(h.Upgrade()) || !syntax.IsProtocolName(h.Upgrade()) || c.traits&isConnect != 0) {
 		return errUpgrade
 	}
 	if set.Has(protocols.NameContentLength) {

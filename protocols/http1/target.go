@@ -1,6 +1,9 @@
 package http1
 
-import "sluice/protocols"
+import (
+	"sluice/protocols"
+	"sluice/protocols/syntax"
+)
 
 // interpretTarget checks the request target and the host, and sets path, scheme and authority of h.
 func (r *request) interpretTarget(b []byte, h *protocols.Header) rule {
@@ -41,7 +44,7 @@ func (r *request) interpretHost(b []byte, h *protocols.Header) rule {
 		return ruleHostRepeated
 	}
 	host := r.fields.host
-	if _, _, ok := splitHost(b[host.off : host.off+host.len]); !ok {
+	if _, _, ok := syntax.SplitHost(b[host.off : host.off+host.len]); !ok {
 		return ruleHostBytes
 	}
 	h.SpanAuthority(host.off, host.len)
@@ -52,7 +55,7 @@ func (r *request) interpretHost(b []byte, h *protocols.Header) rule {
 func (r *request) interpretConnect(b []byte, h *protocols.Header) rule {
 	target := r.line.target
 	authority := b[target.off : target.off+target.len]
-	host, port, ok := splitHost(authority)
+	host, port, ok := syntax.SplitHost(authority)
 	if !ok || len(host) == 0 || len(port) == 0 {
 		return ruleConnectTarget
 	}
@@ -76,7 +79,7 @@ func (r *request) interpretAbsolute(b []byte, h *protocols.Header) rule {
 	case n > 8 && protocols.EqualFold(target[:8], "https://"):
 		scheme, port = 5, "443"
 	default:
-		if i := scanClass(target, 0, classToken); i > 0 && i+2 < n && string(target[i:i+3]) == "://" {
+		if i := syntax.Token.Scan(target, 0); i > 0 && i+2 < n && string(target[i:i+3]) == "://" {
 			return ruleScheme
 		}
 		return ruleTargetForm
@@ -87,7 +90,7 @@ func (r *request) interpretAbsolute(b []byte, h *protocols.Header) rule {
 		end++
 	}
 	authority := target[start:end]
-	if _, _, ok := splitHost(authority); !ok {
+	if _, _, ok := syntax.SplitHost(authority); !ok {
 		return ruleHostBytes
 	}
 	// RFC 9112 section 3.2.2 has a proxy ignore Host and take the target's authority. A client that means two hosts is
@@ -111,75 +114,11 @@ func (r *request) interpretAbsolute(b []byte, h *protocols.Header) rule {
 	return ruleOK
 }
 
-// splitHost checks `uri-host [ ":" port ]` and splits it. User information, an empty host, and a port that is not a
-// number up to 65535, are refused (RFC 9110 section 4.2.1: "A sender MUST NOT generate an "http" URI with an empty host
-// identifier. A recipient that processes such a URI reference MUST reject it as invalid.").
-func splitHost(b []byte) (host, port []byte, ok bool) {
-	if len(b) == 0 || scanClass(b, 0, classHost) < len(b) {
-		return nil, nil, false
-	}
-	end := 0
-	if b[0] == '[' {
-		for end < len(b) && b[end] != ']' {
-			end++
-		}
-		if end == len(b) || !isIPv6(b[1:end]) {
-			return nil, nil, false
-		}
-		end++
-	} else {
-		for end < len(b) && b[end] != ':' {
-			if b[end] == '[' || b[end] == ']' {
-				return nil, nil, false
-			}
-			end++
-		}
-	}
-	if end == 0 {
-		return nil, nil, false
-	}
-	if end == len(b) {
-		return b, nil, true
-	}
-	if b[end] != ':' || !isPort(b[end+1:]) {
-		return nil, nil, false
-	}
-	return b[:end], b[end+1:], true
-}
-
-// isIPv6 checks the bytes of an IPv6 address, not its grammar: nothing is decided by it but whether it can be read as
-// something else.
-func isIPv6(b []byte) bool {
-	colons := 0
-	for _, c := range b {
-		switch {
-		case c == ':':
-			colons++
-		case c == '.' || c >= '0' && c <= '9' || lower(c) >= 'a' && lower(c) <= 'f':
-		default:
-			return false
-		}
-	}
-	return colons >= 2 && len(b) <= 45
-}
-
-// isPort accepts up to five digits up to 65535; none at all, too ("host:" is `port = *DIGIT`).
-func isPort(b []byte) bool {
-	n := 0
-	for _, c := range b {
-		if c < '0' || c > '9' || len(b) > 5 {
-			return false
-		}
-		n = n*10 + int(c-'0')
-	}
-	return n <= 65535
-}
-
 // sameAuthority compares two valid authorities without case; a missing port is defaultPort.
 func sameAuthority(a, b []byte, defaultPort string) bool {
-	hostA, portA, _ := splitHost(a)
-	hostB, portB, _ := splitHost(b)
-	if !equalFoldBytes(hostA, hostB) {
+	hostA, portA, _ := syntax.SplitHost(a)
+	hostB, portB, _ := syntax.SplitHost(b)
+	if !syntax.EqualFold(hostA, hostB) {
 		return false
 	}
 	return string(portA) == string(portB) || len(portA) == 0 && string(portB) == defaultPort ||

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"sluice/protocols"
+	"sluice/protocols/syntax"
 )
 
 // writerKind is how an outgoing body is delimited.
@@ -146,7 +147,7 @@ func sendable(h *protocols.Header) bool {
 		if !ok {
 			continue
 		}
-		if len(name) == 0 || scanClass(name, 0, classToken) < len(name) || scanValue(value, 0) < len(value) {
+		if len(name) == 0 || syntax.Token.Scan(name, 0) < len(name) || syntax.ScanValue(value, 0) < len(value) {
 			return false
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"sluice/protocols"
 	"sluice/protocols/http2/hpack"
+	"sluice/protocols/syntax"
 )
 
 // role is the end of the connection that a conn is.
@@ -170,7 +171,7 @@ func looksLikeHTTP1(b []byte) protocols.Match {
 				return protocols.MatchMaybe
 			}
 			switch next := b[i+1]; {
-			case next == '/', next == '*', next == 'h', string(b[:i]) == "CONNECT" && byteClass[next]&classHost != 0:
+			case next == '/', next == '*', next == 'h', string(b[:i]) == "CONNECT" && syntax.Host.Has(next):
 				return protocols.MatchYes
 			}
 			return protocols.MatchNo

@@ -6,6 +6,7 @@ import (
 
 	"sluice/protocols"
 	"sluice/protocols/http2/hpack"
+	"sluice/protocols/syntax"
 )
 
 // neverSent are the fields that no HTTP/2 message carries: those of HTTP/1 connections (RFC 9113 section 8.2.2), and
@@ -111,7 +112,7 @@ func sendable(h *protocols.Header) bool {
 	}
 	for i := range h.Len() {
 		_, name, value, ok := h.Field(i)
-		if ok && (len(name) == 0 || !allIn(name, classToken) || !validValue(value)) {
+		if ok && (len(name) == 0 || !syntax.Token.All(name) || !validValue(value)) {
 			return false
 		}
 	}
@@ -278,11 +279,11 @@ func internProtocol(b []byte) string {
 func checkRequestLine(h *protocols.Header, upgrade bool) error {
 	method, authority, path := h.MethodBytes(), h.Authority(), h.Path()
 	switch {
-	case len(method) == 0 || h.Method == protocols.MethodOther && !allIn(method, classToken):
+	case len(method) == 0 || h.Method == protocols.MethodOther && !syntax.Token.All(method):
 		return errRequest
-	case !allIn(authority, classHost):
+	case !syntax.Host.All(authority):
 		return errRequest
-	case upgrade && (!isProtocolName(h.Upgrade()) || len(h.Upgrade()) > maxProtocol):
+	case upgrade && (!syntax.IsProtocolName(h.Upgrade()) || len(h.Upgrade()) > maxProtocol):
 		return errRequest
 	case h.Method == protocols.MethodConnect:
 		if len(authority) == 0 {

@@ -6,6 +6,7 @@ import (
 
 	"sluice/protocols"
 	"sluice/protocols/protocoltest"
+	"sluice/protocols/syntax"
 )
 
 // driver feeds a codec with what a fuzzer invents, and does with its streams what the same bytes say.
@@ -74,7 +75,7 @@ func (d *driver) Event(ev *protocols.Event) protocols.Verdict {
 // checkHeader checks that no field can be taken for two by anybody.
 func (d *driver) checkHeader(h *protocols.Header) {
 	for i := range h.Len() {
-		if _, name, value, ok := h.Field(i); ok && (len(name) == 0 || !allIn(name, classToken) || !validValue(value)) {
+		if _, name, value, ok := h.Field(i); ok && (len(name) == 0 || !syntax.Token.All(name) || !validValue(value)) {
 			d.t.Fatalf("the field %q: %q", name, value)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"sluice/protocols"
 	"sluice/protocols/http2/hpack"
+	"sluice/protocols/syntax"
 )
 
 // headKind says what a field block is.
@@ -121,7 +122,7 @@ func (q *head) field(f *hpack.Field) rule {
 	}
 	q.regular = true
 	if !f.Checked {
-		if !f.NameChecked && (len(f.Name) == 0 || !allIn(f.Name, className)) {
+		if !f.NameChecked && (len(f.Name) == 0 || !syntax.LowerToken.All(f.Name)) {
 			return ruleNameByte
 		}
 		if !validValue(f.Value) {
@@ -195,7 +196,7 @@ func (q *head) special(f *hpack.Field) rule {
 // host compares a host field with :authority, or makes it that.
 func (q *head) host(value []byte) rule {
 	if authority := q.h.Authority(); len(authority) > 0 {
-		if !equalFoldBytes(authority, value) {
+		if !syntax.EqualFold(authority, value) {
 			return ruleHostMismatch
 		}
 		return ruleOK
@@ -239,7 +240,7 @@ func (q *head) requestPart(f *hpack.Field) rule {
 	v, checked := f.Value, f.Checked
 	switch f.Pseudo {
 	case pseudoMethod:
-		if !checked && (len(v) == 0 || !allIn(v, classToken)) {
+		if !checked && (len(v) == 0 || !syntax.Token.All(v)) {
 			return ruleMethod
 		}
 		q.h.SetMethod(v)
@@ -263,7 +264,7 @@ func (q *head) requestPart(f *hpack.Field) rule {
 		}
 		q.h.SetAuthority(v)
 	case pseudoProtocol:
-		if !isProtocolName(v) || len(v) > maxProtocol || protocols.EqualFold(v, "h2c") {
+		if !syntax.IsProtocolName(v) || len(v) > maxProtocol || protocols.EqualFold(v, "h2c") {
 			return ruleProtocol
 		}
 		q.h.SetUpgrade(v)
