@@ -3,3 +3,6 @@
 package gateway_test
 
 const largeFile = 1 << 30
+
+// crowdStreams is how many requests each connection of a crowd has in progress.
+const crowdStreams = 100

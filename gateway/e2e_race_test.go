@@ -4,3 +4,6 @@ package gateway_test
 
 // largeFile is less under the race detector, which is slow at it.
 const largeFile = 64 << 20
+
+// crowdStreams is less, too: the test's servers have goroutines for each, of which the detector allows 8128.
+const crowdStreams = 15

@@ -71,17 +71,18 @@ func (h *hold) drop(w *worker) {
 const (
 	holdClasses  = 3
 	holdSmallest = 4 << 10
-	// maxFreeHolds is how many buffers of a class a loop keeps for later.
-	maxFreeHolds = 64
+	// maxFreeHolds is how many bytes of free buffers of a class a loop keeps for later: slow readers give buffers back and
+	// want others all the time.
+	maxFreeHolds = 4 << 20
 	// maxHeld is how much all holds of a loop may have: past it, the streams that want more end.
 	maxHeld = 256 << 20
 )
 
 // What one read takes may have to be held whole. The more a loop holds, the less it reads at once, so that many slow readers
-// cost little each: 10 000 of them less than 100 MiB.
+// cost little each: 10 000 of them less than 70 MiB.
 const (
-	manyHeld, manyReads = 24 << 20, 16 << 10
-	mostHeld, mostReads = 64 << 20, 4 << 10
+	manyHeld, manyReads = 16 << 20, 16 << 10
+	mostHeld, mostReads = 32 << 20, 4 << 10
 )
 
 // holdMore notes that the streams of the loop hold n bytes more, or less.
@@ -154,7 +155,7 @@ func (p *holdBuffers) put(b []byte) {
 	if cap(b) == 0 {
 		return
 	}
-	if class, size := holdClass(cap(b)); class < holdClasses && size == cap(b) && len(p.free[class]) < maxFreeHolds {
+	if class, size := holdClass(cap(b)); class < holdClasses && size == cap(b) && len(p.free[class])*size < maxFreeHolds {
 		p.free[class] = append(p.free[class], b)
 	}
 }

@@ -6,18 +6,24 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"sync"
 )
 
-// The garbage collector's settings: a small heap may grow freely (its pages are few, and collecting costs CPU); a large
-// one is kept close to what lives.
+// The garbage collector may let half as much garbage come together as what lives, or garbageAllowed if that is more, but not
+// more than mostPercent of what lives: a small heap is collected rarely, and a process never grows far beyond what it needs.
 const (
-	smallHeap        = 64 << 20
-	smallHeapPercent = 400
-	largeHeapPercent = 100
+	garbageAllowed = 48 << 20
+	mostPercent    = 400
+	leastPercent   = 50
 )
+
+// gcPercent is GOGC for a heap of which live bytes are in use.
+func gcPercent(live uint64) int {
+	return int(min(max(garbageAllowed*100/max(live, 1), leastPercent), mostPercent))
+}
 
 var memoryPolicy sync.Once
 
@@ -32,29 +38,27 @@ func setMemoryPolicy(log *slog.Logger) {
 			}
 		}
 		if os.Getenv("GOGC") == "" {
-			debug.SetGCPercent(smallHeapPercent)
-			watchHeap(smallHeapPercent)
+			debug.SetGCPercent(mostPercent)
+			watchHeap(mostPercent)
 		}
 	})
 }
 
-// heapMark is collected in every cycle, which is when the size of the heap is known.
+// heapMark is collected in every cycle, which is when it is known what lives.
 type heapMark struct{ _ [64]byte }
 
-// watchHeap changes the collector's percentage when the live heap passes smallHeap in either direction. It runs once per
-// collection, and so never in a process that is idle.
+// watchHeap changes the collector's percentage with what lives. It runs once per collection, and so hardly ever in a process
+// that is idle.
 func watchHeap(percent int) {
 	runtime.AddCleanup(&heapMark{}, func(percent int) {
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		want := smallHeapPercent
-		if m.HeapAlloc > smallHeap {
-			want = largeHeapPercent
-		}
-		if want != percent {
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(live)
+		want := gcPercent(live[0].Value.Uint64())
+		if want*10 < percent*9 || want*9 > percent*10 { // changing it stops the world
 			debug.SetGCPercent(want)
+			percent = want
 		}
-		watchHeap(want)
+		watchHeap(percent)
 	}, percent)
 }
 

@@ -64,8 +64,6 @@ type stream struct {
 	stages   []filter.Stage
 	// nextInSession and prevInSession are the other streams of a multiplexed connection.
 	nextInSession, prevInSession *stream
-	toClient                     protocols.Event
-	toServer                     protocols.Event
 	exchange
 }
 

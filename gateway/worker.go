@@ -27,6 +27,8 @@ type worker struct {
 	rng      *rand.PCG // for choices and names, not for secrets
 
 	streams  *stream // free list
+	free     int     // streams in it
+	kept     int     // bytes of storage that they keep
 	active   int     // streams in progress
 	sessions sessionList
 	match    router.Input
@@ -61,6 +63,8 @@ func (w *worker) newStream(s *session, kind carrier) *stream {
 		st.tryTimer.Init(st)
 	} else {
 		w.streams = st.next
+		w.free--
+		w.kept -= st.storage()
 	}
 	st.next = nil
 	st.s, st.carrier = s, kind
@@ -80,12 +84,34 @@ func (w *worker) freeStream(st *stream) {
 	}
 	recycle(&st.req)
 	w.keepHead(&st.resp)
-	st.next = w.streams
-	w.streams = st
+	w.keepStream(st)
 	if w.draining == drainStarted {
 		w.g.drained.check(w)
 	}
 }
+
+// maxFreeStreams and maxKept are how many streams a loop keeps for later, and how many bytes of storage in them: what a crowd
+// has needed once is not held for ever.
+const (
+	maxFreeStreams = 4096
+	maxKept        = 8 << 20
+)
+
+// keepStream puts st on the free list, or leaves it to the collector.
+func (w *worker) keepStream(st *stream) {
+	size := st.storage()
+	if w.free == maxFreeStreams || w.kept+size > maxKept {
+		w.loop.Disarm(&st.timer) // it may run still: see Expired
+		return
+	}
+	w.free++
+	w.kept += size
+	st.next = w.streams
+	w.streams = st
+}
+
+// storage is the number of bytes that st keeps while nobody uses it, beside its own.
+func (st *stream) storage() int { return st.req.Size() + cap(st.replay) }
 
 // giveHead gives st storage for the head of its answer, if it has none. Most of the streams of a busy loop wait for their
 // answers, and the storage that was used last is still in the CPU's cache.

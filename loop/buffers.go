@@ -7,7 +7,7 @@ const (
 	maxBufferBits = 18 // 256 KiB; larger buffers are not kept
 	bufferClasses = maxBufferBits - minBufferBits + 1
 	// keepPerClass is how many bytes of free buffers of one size a loop keeps.
-	keepPerClass = 512 << 10
+	keepPerClass = 2 << 20
 )
 
 // Buffers are free buffers of one loop, in powers of two. They are not a sync.Pool, because a GC empties that. The zero
