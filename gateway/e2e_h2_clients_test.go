@@ -163,7 +163,6 @@ var h2loadDone = regexp.MustCompile(`requests: (\d+) total, \d+ started, \d+ don
 func TestH2load(t *testing.T) {
 	tool(t, "h2load")
 	combinations(t, func(t *testing.T, c *combination) {
-		// h2load sends before it has seen the limit of streams; 100 are what RFC 9113 lets it count on.
 		protocol, streams := []string{"--h1"}, []string{"-c", "100", "-m", "1"}
 		if c.speaks("Http2") {
 			protocol, streams = nil, []string{"-c", "1", "-m", "1000"}
