@@ -39,18 +39,25 @@ func marked(m rpc.Mark) frame {
 func markedVersion(m rpc.Mark) uint8 { return max(uint8(m), version1) }
 
 // Parse implements rpc.Format.
-func (format) Parse(b []byte, l *protocols.Limits) (rpc.Frame, *rpc.Rule) {
-	f, fixed, r := parseFrame(b)
+func (format) Parse(x *rpc.Frame, b []byte, l *protocols.Limits) *rpc.Rule {
+	var f frame
+	fixed, r := f.parse(b)
 	if fixed == 0 || r != nil {
-		return rpc.Frame{}, r
+		return r
 	}
+	x.ID = uint64(f.id)
+	x.Mark = f.mark()
+	x.Head = fixed + int(f.class) + int(f.block)
+	x.Content = f.content
+	x.Timeout = f.timeout
+	x.Status = f.status
+	x.Command = commandOf(&f)
+	x.Kind = rpc.Kind(f.kind)
+	x.Sum = f.summed()
 	if int(f.class) > l.ClassBytes {
-		r = ruleClass
+		return ruleClass
 	}
-	return rpc.Frame{
-		ID: uint64(f.id), Mark: f.mark(), Head: fixed + int(f.class) + int(f.block), Content: f.content, Timeout: f.timeout,
-		Status: f.status, Command: commandOf(&f), Kind: rpc.Kind(f.kind), Sum: f.summed(),
-	}, r
+	return nil
 }
 
 func commandOf(f *frame) rpc.Command {
@@ -66,7 +73,7 @@ func commandOf(f *frame) rpc.Command {
 }
 
 // ReadHead implements rpc.Format.
-func (format) ReadHead(h *protocols.Header, f rpc.Frame, b []byte, fields int) *rpc.Rule {
+func (format) ReadHead(h *protocols.Header, f *rpc.Frame, b []byte, fields int) *rpc.Rule {
 	version := b[0]
 	fixed := fixedLen(version, uint8(f.Kind))
 	class := int(binary.BigEndian.Uint16(b[fixed-8:]))
@@ -84,57 +91,62 @@ func (format) ReadHead(h *protocols.Header, f rpc.Frame, b []byte, fields int) *
 }
 
 // Begin implements rpc.Format.
-func (format) Begin(kind rpc.Kind, mark rpc.Mark, h *protocols.Header) (x rpc.Frame, size int, err error) {
+func (format) Begin(x *rpc.Frame, mark rpc.Mark, h *protocols.Header) (size int, err error) {
 	wire, same := h.Wire()
-	if wire != nil && h.Proto != protocols.ProtocolBolt {
+	if h.Proto != protocols.ProtocolBolt {
 		wire, same = nil, false
 	}
-	var f frame
-	if kind == rpc.Answer {
-		f = marked(mark)
-		x.Status = answerStatus(h, f.version)
+	var version uint8
+	if x.Kind == rpc.Answer {
+		version = markedVersion(mark)
+		x.Status = answerStatus(h, version)
+		same = same && wire[0] == version && wire[version] == kindResponse
 	} else {
-		f = requestFrame(h, wire)
-		x.Timeout = f.timeout
-		kind = rpc.Kind(f.kind)
+		if version = version1; wire != nil {
+			version = wire[0]
+		}
+		if h.OneWay {
+			x.Kind = rpc.OneWay
+		}
+		x.Timeout = timeoutOf(h, wire != nil)
+		mark = rpc.Mark(version) | requestMark
+		same = same && wire[version] != kindResponse
 	}
+	if same {
+		// What the frame shares with its call, the wire form has: only Sum is asked for.
+		x.Mark, x.Sum, x.Same = mark, version == version2 && summed(version, wire[1], wire[11]), true
+		return len(wire), nil
+	}
+	f := marked(mark)
 	if wire != nil {
-		same = same && wire[0] == f.version && (wire[f.version] == kindResponse) == (kind == rpc.Answer)
 		f.inherit(wire)
 		f.coding = h.Coding
 	} else if h.Coding != 0 {
 		f.coding = h.Coding
 	}
-	x.Kind, x.Mark, x.Sum, x.Same = kind, f.mark(), f.summed(), same
-	if same {
-		return x, len(wire), nil
-	}
+	x.Mark, x.Sum = f.mark(), f.summed()
 	class, block := len(h.Class()), blockLen(h, skipped(h))
 	switch {
 	case class > maxBlock:
-		return x, 0, errClass
+		return 0, errClass
 	case block > maxBlock:
-		return x, 0, errBlock
+		return 0, errBlock
 	}
-	return x, maxFixed + class + block, nil
+	return maxFixed + class + block, nil
 }
 
-// requestFrame is the frame of a request, as far as its header's wire form does not say more.
-func requestFrame(h *protocols.Header, wire []byte) frame {
-	f := frame{version: version1, ver1: 1, kind: kindRequest, ver2: 1, coding: codingHessian2, timeout: noTimeout}
-	if h.OneWay {
-		f.kind = kindOneWay
-	}
-	if wire != nil {
-		f.version = wire[0]
-	}
+// requestMark is what a request has whose head has no wire form: ver1, ver2 and coding.
+const requestMark = 1<<8 | 1<<16 | codingHessian2<<24
+
+// timeoutOf is what the request that h heads says of its deadline; bolt says that h has a wire form.
+func timeoutOf(h *protocols.Header, bolt bool) uint32 {
 	switch {
 	case h.Timeout > 0:
-		f.timeout = uint32(min(h.Timeout, math.MaxInt32))
-	case h.Timeout == 0 && wire != nil:
-		f.timeout = 0
+		return uint32(min(h.Timeout, math.MaxInt32))
+	case h.Timeout == 0 && bolt:
+		return 0
 	}
-	return f
+	return noTimeout
 }
 
 // skipped are the fields of h that a header block leaves out.
@@ -182,23 +194,42 @@ func frameOf(x *rpc.Frame) frame {
 }
 
 // AppendHead implements rpc.Format.
-func (format) AppendHead(b []byte, x rpc.Frame, h *protocols.Header) []byte {
-	f := frameOf(&x)
+func (format) AppendHead(b []byte, x *rpc.Frame, h *protocols.Header) []byte {
 	if x.Same {
 		wire, _ := h.Wire()
 		start := len(b)
 		b = append(b, wire...)
-		f.patch(b[start:], fixedLen(f.version, f.kind))
+		patch(b[start:], x, h.Coding)
 		return b
 	}
+	f := frameOf(x)
 	class, skip := h.Class(), skipped(h)
 	f.class, f.block = uint16(len(class)), uint16(blockLen(h, skip))
 	return appendBlock(append(f.append(b), class...), h, skip)
 }
 
+// patch writes what a gateway may change in a frame that it forwards into its fixed part, at the start of b: type, id,
+// coding, timeout or status, and the length of the content.
+func patch(b []byte, x *rpc.Frame, coding uint8) {
+	version := b[0]
+	kind := uint8(x.Kind)
+	n := fixedLen(version, kind)
+	b = b[:n]
+	b[version] = kind
+	id := idOffset(version)
+	binary.BigEndian.PutUint32(b[id:], uint32(x.ID))
+	b[id+4] = coding
+	if kind == kindResponse {
+		binary.BigEndian.PutUint16(b[n-10:], x.Status)
+	} else {
+		binary.BigEndian.PutUint32(b[n-12:], x.Timeout)
+	}
+	binary.BigEndian.PutUint32(b[n-4:], uint32(x.Content))
+}
+
 // AppendOwn implements rpc.Format: a frame without class and content.
-func (format) AppendOwn(b []byte, x rpc.Frame, reason protocols.Reason) []byte {
-	f := frameOf(&x)
+func (format) AppendOwn(b []byte, x *rpc.Frame, reason protocols.Reason) []byte {
+	f := frameOf(x)
 	if x.Kind == rpc.Request {
 		f.ver1, f.ver2, f.coding, f.toggles, f.timeout = 2, 1, codingHessian2, 0, noTimeout
 	}

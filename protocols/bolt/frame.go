@@ -68,26 +68,26 @@ type frame struct {
 	toggles uint8 // the switch byte
 }
 
-// parseFrame reads the fixed part at the start of b; n is its length, or 0 when b is too short.
-func parseFrame(b []byte) (f frame, n int, r *rpc.Rule) {
+// parse reads the fixed part at the start of b; n is its length, or 0 when b is too short.
+func (f *frame) parse(b []byte) (n int, r *rpc.Rule) {
 	if len(b) == 0 {
-		return f, 0, nil
+		return 0, nil
 	}
 	f.version = b[0]
 	if f.version != version1 && f.version != version2 {
-		return f, 0, ruleVersion
+		return 0, ruleVersion
 	}
 	more := int(f.version - version1) // version 2 has one byte more in front of the type, and one behind the coding
 	if len(b) < 2+more {
-		return f, 0, nil
+		return 0, nil
 	}
 	f.kind = b[1+more]
 	if f.kind > kindOneWay {
-		return f, 0, ruleKind
+		return 0, ruleKind
 	}
 	n = fixedLen(f.version, f.kind)
 	if len(b) < n {
-		return f, 0, nil
+		return 0, nil
 	}
 	b = b[:n]
 	f.command = binary.BigEndian.Uint16(b[2+more:])
@@ -105,7 +105,7 @@ func parseFrame(b []byte) (f frame, n int, r *rpc.Rule) {
 	f.class = binary.BigEndian.Uint16(b[n-8:])
 	f.block = binary.BigEndian.Uint16(b[n-6:])
 	f.content = int(binary.BigEndian.Uint32(b[n-4:]))
-	return f, n, nil
+	return n, nil
 }
 
 // fixedLen is the length of a frame's fixed part.
@@ -147,19 +147,4 @@ func (f *frame) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, f.class)
 	b = binary.BigEndian.AppendUint16(b, f.block)
 	return binary.BigEndian.AppendUint32(b, uint32(f.content))
-}
-
-// patch writes what a gateway may change in a frame that it forwards into its fixed part, which is n bytes long: type,
-// id, coding, timeout or status, and the length of the content.
-func (f *frame) patch(b []byte, n int) {
-	b = b[:n]
-	b[f.version] = f.kind
-	b[idOffset(f.version)+4] = f.coding
-	binary.BigEndian.PutUint32(b[idOffset(f.version):], f.id)
-	if f.kind == kindResponse {
-		binary.BigEndian.PutUint16(b[n-10:], f.status)
-	} else {
-		binary.BigEndian.PutUint32(b[n-12:], f.timeout)
-	}
-	binary.BigEndian.PutUint32(b[n-4:], uint32(f.content))
 }

@@ -160,7 +160,7 @@ func TestGoldenHeartbeats(t *testing.T) {
 		version := g.request[0]
 		ours := rpc.Frame{ID: uint64(binary.BigEndian.Uint32(g.request[idOffset(version):])), Mark: rpc.Mark(version), Kind: rpc.Request,
 			Command: rpc.Heartbeat}
-		if got := (format{}).AppendOwn(nil, ours, protocols.ReasonNone); string(got) != string(g.request) {
+		if got := (format{}).AppendOwn(nil, &ours, protocols.ReasonNone); string(got) != string(g.request) {
 			t.Errorf("%s: ours is\n%x, want\n%x", g.name, got, g.request)
 		}
 	}

@@ -283,3 +283,9 @@ func decoded(t testing.TB, w wire) (*protocols.Header, []byte) {
 	}
 	return h, []byte(w.content)
 }
+
+// parseFrame reads the fixed part at the start of b; n is its length, or 0 when b is too short.
+func parseFrame(b []byte) (f frame, n int, r *rpc.Rule) {
+	n, r = f.parse(b)
+	return f, n, r
+}

@@ -69,26 +69,28 @@ func (c *Client) Decode(now time.Duration, b []byte, sink protocols.Sink, out pr
 
 // decodeFrame reads a frame, or the head of a long one.
 func (c *Client) decodeFrame(b []byte, sink protocols.Sink, out protocols.Output) (n int, r *Rule) {
-	f, r := c.spec.Format.Parse(b, &c.env.Limits)
+	f := &c.shared.in
+	*f = Frame{}
+	r = c.spec.Format.Parse(f, b, &c.env.Limits)
 	if f.Head == 0 || r != nil {
 		return 0, r
 	}
-	if r = checkAnswer(&f); r != nil {
+	if r = checkAnswer(f); r != nil {
 		return 0, r
 	}
-	if n, r = c.extent(&f, b); r != nil || n == 0 {
+	if n, r = c.extent(f, b); r != nil || n == 0 {
 		return 0, r
 	}
 	switch {
 	case f.Command == Call:
-		return n, c.decodeAnswer(&f, b[:n], sink)
+		return n, c.decodeAnswer(f, b[:n], sink)
 	case n == f.Head && f.Content > 0:
 		return 0, RuleContent
 	case f.Command == GoAway:
 		c.goneAway(sink)
 	case f.Kind == Request && f.Command == Heartbeat && out.Buffered() <= protocols.OutputHigh:
 		// A peer that does not read needs no sign of life: it has what it does not read.
-		r = c.reply(&f, 200, protocols.ReasonNone, out)
+		r = c.reply(f, 200, protocols.ReasonNone, out)
 	}
 	return n, r
 }

@@ -55,7 +55,9 @@ func (c *Client) encodeHead(now time.Duration, ev *protocols.Event, out protocol
 		return err
 	}
 	h := ev.Header
-	f, size, err := c.spec.Format.Begin(Request, 0, h)
+	f := &c.shared.out
+	*f = Frame{Kind: Request}
+	size, err := c.spec.Format.Begin(f, 0, h)
 	if err != nil {
 		return err
 	}
@@ -65,7 +67,7 @@ func (c *Client) encodeHead(now time.Duration, ev *protocols.Event, out protocol
 	}
 	s := &c.slots[i]
 	f.ID, f.Content = uint64(s.id), content
-	c.writeHead(i, &f, size, h, out)
+	c.writeHead(i, f, size, h, out)
 	if c.moved == 0 {
 		c.moved = now
 	}

@@ -46,7 +46,8 @@ func (c *Client) Advance(now time.Duration, sink protocols.Sink, out protocols.O
 	c.pinged = now
 	c.pings++
 	c.env.Counts.Pings++
-	ping := Frame{ID: uint64(pingMark | c.pings), Mark: c.mark, Kind: Request, Command: Heartbeat}
+	ping := &c.shared.out
+	*ping = Frame{ID: uint64(pingMark | c.pings), Mark: c.mark, Kind: Request, Command: Heartbeat}
 	c.writeOwn(ping, protocols.ReasonNone, out)
 	return nil
 }

@@ -121,7 +121,7 @@ func (c *conn) extent(f *Frame, b []byte) (size int, r *Rule) {
 // readHead makes the head of f, which b begins with, the scratch header.
 func (c *conn) readHead(f *Frame, b []byte, fields int) (*protocols.Header, *Rule) {
 	h := &c.env.Scratch
-	r := c.spec.Format.ReadHead(h, *f, b[:f.Head], fields)
+	r := c.spec.Format.ReadHead(h, f, b[:f.Head], fields)
 	h.Proto = c.spec.ID
 	h.OneWay = f.Kind == OneWay
 	h.ContentLength = int64(f.Content)

@@ -43,24 +43,24 @@ type Frame struct {
 	Same    bool // to be encoded: the header's wire form is the head, but for what differs in this struct
 }
 
-// A Format is the form of a protocol's frames. It has no state and keeps nothing of what it is given. ReadHead and Begin may
-// not be called for a Frame that Parse refused.
+// A Format is the form of a protocol's frames. It has no state and keeps nothing of what it is given.
 type Format interface {
-	// Parse reads the head of the frame at the start of b, which may be too short for it. With a rule it also returns what
-	// an answer to the frame needs (ID, Kind, Command, Mark), if it could be read. It may ask for all of a frame of at most
-	// Whole bytes; of a longer one, or one over its limits, for no more than the head.
-	Parse(b []byte, l *protocols.Limits) (f Frame, r *Rule)
+	// Parse reads the head of the frame at the start of b, which may be too short for it, into f, which is zero. With a rule
+	// it also sets what an answer to the frame needs (ID, Kind, Command, Mark), if it could be read. It may wait for all of
+	// a frame of at most Whole bytes; of a longer one, or one over its limits, for no more than the head.
+	Parse(f *Frame, b []byte, l *protocols.Limits) *Rule
 	// ReadHead makes h the head of f, which b holds: its fields, at most fields many, its wire form, and Code and Status of
 	// an answer. Proto, OneWay and ContentLength are set by the caller.
-	ReadHead(h *protocols.Header, f Frame, b []byte, fields int) *Rule
-	// Begin returns the frame for the message that h heads, but for ID and Content, and an upper bound of its head's bytes.
-	// An Answer is one to a request with the mark. The error is an *Error, when the protocol can't say what h does.
-	Begin(kind Kind, mark Mark, h *protocols.Header) (f Frame, size int, err error)
+	ReadHead(h *protocols.Header, f *Frame, b []byte, fields int) *Rule
+	// Begin makes f, which is zero but for its Kind, the frame of the message that h heads, without ID and Content, and
+	// returns an upper bound of its head's bytes. An Answer is one to a request with the mark. The error is a
+	// *protocols.Error: the protocol can't say what h does.
+	Begin(f *Frame, mark Mark, h *protocols.Header) (size int, err error)
 	// AppendHead appends the head of f, which Begin made of h.
-	AppendHead(b []byte, f Frame, h *protocols.Header) []byte
+	AppendHead(b []byte, f *Frame, h *protocols.Header) []byte
 	// AppendOwn appends a whole frame of the codec's own, of at most MaxOwn bytes, with its CRC32 if the Mark asks for it: a
 	// Heartbeat or GoAway, the answer to a Heartbeat, or an answer without a result. Why that is, reason says, if it is known.
-	AppendOwn(b []byte, f Frame, reason protocols.Reason) []byte
+	AppendOwn(b []byte, f *Frame, reason protocols.Reason) []byte
 	// Status is the protocol's own status for HTTP's, in an answer to a request with the mark.
 	Status(status int, mark Mark) uint16
 }

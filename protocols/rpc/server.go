@@ -58,27 +58,29 @@ func (c *Server) Decode(now time.Duration, b []byte, sink protocols.Sink, out pr
 
 // decodeFrame reads a frame, or the head of a long one.
 func (c *Server) decodeFrame(b []byte, sink protocols.Sink, out protocols.Output) (n int, r *Rule) {
-	f, r := c.spec.Format.Parse(b, &c.env.Limits)
+	f := &c.shared.in
+	*f = Frame{}
+	r = c.spec.Format.Parse(f, b, &c.env.Limits)
 	if r == nil && f.Head > 0 {
-		if r = checkRequest(&f); r == nil {
-			n, r = c.extent(&f, b)
+		if r = checkRequest(f); r == nil {
+			n, r = c.extent(f, b)
 		}
 	}
 	switch {
 	case r != nil:
-		return 0, c.refuse(&f, r, out)
+		return 0, c.refuse(f, r, out)
 	case n == 0:
 		return 0, nil
 	case f.Command == Call:
-		return n, c.decodeRequest(&f, b[:n], sink, out)
+		return n, c.decodeRequest(f, b[:n], sink, out)
 	case n == f.Head && f.Content > 0:
-		return 0, c.refuse(&f, RuleContent, out)
+		return 0, c.refuse(f, RuleContent, out)
 	case f.Command == GoAway:
 		c.goneAway(sink)
 	case f.Kind == Answer:
 		c.env.Counts.Unknown++ // to a heartbeat that nobody sent
 	case f.Kind == Request && f.Command == Heartbeat:
-		r = c.reply(&f, 200, protocols.ReasonNone, out)
+		r = c.reply(f, 200, protocols.ReasonNone, out)
 	}
 	return n, r
 }

@@ -63,12 +63,14 @@ func (c *Server) encodeHead(i int, ev *protocols.Event, out protocols.Output) er
 	if err != nil {
 		return err
 	}
-	f, size, err := c.spec.Format.Begin(Answer, s.mark, h)
+	f := &c.shared.out
+	*f = Frame{Kind: Answer}
+	size, err := c.spec.Format.Begin(f, s.mark, h)
 	if err != nil {
 		return err
 	}
 	f.ID, f.Content = s.peer, content
-	c.writeHead(i, &f, size, h, out)
+	c.writeHead(i, f, size, h, out)
 	c.proceed(i)
 	if ev.End {
 		c.end(i)
@@ -109,8 +111,7 @@ func (c *Server) answerLocally(i int, ev *protocols.Event, out protocols.Output)
 // settleWith answers stream i with a frame of the codec's own.
 func (c *Server) settleWith(i, status int, reason protocols.Reason, out protocols.Output) *Rule {
 	s := &c.slots[i]
-	f := Frame{ID: s.peer, Mark: s.mark}
-	return c.reply(&f, status, reason, out)
+	return c.write(s.peer, s.mark, Call, status, reason, out)
 }
 
 // dropRest lets what is encoded of an answer's content go nowhere.

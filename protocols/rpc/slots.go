@@ -68,8 +68,11 @@ type table struct {
 	serial uint32
 }
 
-// shared is what the codecs of one loop have in common: tables that nobody uses.
+// shared is what the codecs of one loop have in common: tables that nobody uses, and the frame that a call is about: a
+// local one would escape to the heap through the Format.
 type shared struct {
+	in     Frame // of Decode, which does not run inside another Decode
+	out    Frame // of what writes, until it has written
 	tables [maxClass + 1][][]slot
 }
 

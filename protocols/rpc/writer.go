@@ -17,7 +17,7 @@ func (c *conn) turnDue() bool { return c.turns.first != 0 && c.traits&isFull == 
 func (c *conn) writeHead(i int, f *Frame, size int, h *protocols.Header, out protocols.Output) {
 	b := out.Reserve(size + sumBytes)
 	start := len(b)
-	b = c.spec.Format.AppendHead(b, *f, h)
+	b = c.spec.Format.AppendHead(b, f, h)
 	c.out = outbound{left: f.Content, summed: f.Sum, small: len(b)-start+f.Content <= Whole}
 	if f.Sum {
 		c.out.sum = crc32.ChecksumIEEE(b[start:])
@@ -65,7 +65,9 @@ func (c *conn) writeFrames(out protocols.Output) {
 	for c.frames.first != 0 {
 		i := c.pop(&c.frames)
 		s := &c.slots[i]
-		c.writeOwn(Frame{ID: s.peer, Mark: s.mark, Command: s.command, Status: s.status}, s.reason, out)
+		f := &c.shared.out
+		*f = Frame{ID: s.peer, Mark: s.mark, Command: s.command, Status: s.status}
+		c.writeOwn(f, s.reason, out)
 		c.end(i)
 	}
 	if c.traits&owesGoAway != 0 {
@@ -83,17 +85,18 @@ func (c *conn) dropFrames() {
 // reply answers f, a frame of the other side, with a frame of the codec's own and a status of HTTP's; it waits while
 // another frame is on its way.
 func (c *conn) reply(f *Frame, status int, reason protocols.Reason, out protocols.Output) *Rule {
-	a := Frame{ID: f.ID, Mark: f.Mark, Command: f.Command, Status: c.spec.Format.Status(status, f.Mark)}
-	return c.write(&a, reason, out)
+	return c.write(f.ID, f.Mark, f.Command, status, reason, out)
 }
 
 // write writes an answer of the codec's own, or lets it wait.
-func (c *conn) write(a *Frame, reason protocols.Reason, out protocols.Output) *Rule {
+func (c *conn) write(id uint64, mark Mark, command Command, status int, reason protocols.Reason, out protocols.Output) *Rule {
+	f := &c.shared.out
+	*f = Frame{ID: id, Mark: mark, Command: command, Status: c.spec.Format.Status(status, mark)}
 	switch {
 	case c.traits&isCut != 0:
 		return nil
 	case c.between():
-		c.writeOwn(*a, reason, out)
+		c.writeOwn(f, reason, out)
 		return nil
 	}
 	i := c.open()
@@ -102,13 +105,13 @@ func (c *conn) write(a *Frame, reason protocols.Reason, out protocols.Output) *R
 	}
 	s := &c.slots[i]
 	s.state = slotOwed
-	s.peer, s.mark, s.command, s.status, s.reason = a.ID, a.Mark, a.Command, a.Status, reason
+	s.peer, s.mark, s.command, s.status, s.reason = id, mark, command, f.Status, reason
 	c.push(&c.frames, i)
 	return nil
 }
 
 // writeOwn writes a frame of the codec's own.
-func (c *conn) writeOwn(f Frame, reason protocols.Reason, out protocols.Output) {
+func (c *conn) writeOwn(f *Frame, reason protocols.Reason, out protocols.Output) {
 	out.Commit(c.spec.Format.AppendOwn(out.Reserve(MaxOwn), f, reason))
 }
 
@@ -119,7 +122,9 @@ func (c *conn) writeGoAway(out protocols.Output) {
 		return
 	}
 	c.traits &^= owesGoAway
-	c.writeOwn(Frame{Mark: c.mark, Kind: Request, Command: GoAway}, protocols.ReasonNone, out)
+	f := &c.shared.out
+	*f = Frame{Mark: c.mark, Kind: Request, Command: GoAway}
+	c.writeOwn(f, protocols.ReasonNone, out)
 }
 
 // giveTurns lets heads go on that had to wait, and the content of the frame that is begun.
