@@ -176,6 +176,7 @@ func (b *bench) deploymentFor(w workload) deployment {
 		connections: w.inFlight() + w.held,
 	}
 	switch w.link.up {
+	case http1, tcp: // both answered by the HTTP/1 backend
 	case bolt:
 		d.backend = b.boltPort
 	case http2, grpc:
