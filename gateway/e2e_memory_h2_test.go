@@ -159,6 +159,9 @@ func h2Sketch(upstream, addr string) sketch {
 	return sketch{speaks: "Http2", hosts: []string{addr}, route: fmt.Sprintf(`"upstream_protocol":%q`, upstream)}
 }
 
+// adminOnAnyPort is a document's admin server.
+const adminOnAnyPort = `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`
+
 // either is a server of net/http that speaks HTTP/1 and HTTP/2.
 func (w *world) either(h http.HandlerFunc) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
