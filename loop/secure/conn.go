@@ -49,6 +49,7 @@ type Conn struct {
 	wire    wire
 	in      []byte // unconsumed plaintext, pooled; nil when there is none
 	out     []byte // plaintext to be encrypted, pooled; nil when there is none
+	control int    // bytes that tls.Conn itself has written since the socket was last empty
 	skip    int    // how much of the socket's unconsumed input tls has had already
 	flags   connFlags
 	phase   phase

@@ -44,6 +44,9 @@ func (s *Conn) receive(b []byte) (used int) {
 		// tls.Conn has written the alert.
 		s.fail(classify(err, false), loop.CloseLingering)
 		return len(b)
+	case s.control > maxControl:
+		s.fail(&Error{Reason: ReasonMalformed, Err: errFlood}, loop.CloseNow)
+		return len(b)
 	case record(b[used:]) > 0:
 		if len(s.in) < s.engine.maxUnread {
 			s.raw.Resume()
@@ -68,7 +71,7 @@ func (s *Conn) decrypt(b []byte) (plain []byte, used int, err error) {
 		s.wire.record = b[used : used+k]
 		used += k
 		var m int
-		m, err = s.tls.Read(buf[n:])
+		m, err = s.read(buf[n:])
 		n += m
 		if err == (wouldBlock{}) { //nolint:errorlint // tls.Conn returns it as it is
 			err = nil

@@ -109,6 +109,15 @@ func (s *Conn) encrypt(b []byte) {
 	s.raw.Commit(out)
 }
 
+// answer sends what tls.Conn writes of its own accord.
+func (s *Conn) answer(b []byte) {
+	if s.raw.Buffered() == 0 {
+		s.control = 0
+	}
+	s.control += len(b)
+	s.raw.Commit(append(s.raw.Reserve(len(b)), b...))
+}
+
 // CloseWrite implements loop.Conn: close_notify, and then a FIN.
 func (s *Conn) CloseWrite() {
 	if s.phase > phaseOpen || s.flags&flagShut != 0 {

@@ -175,9 +175,8 @@ func BenchmarkExchange(b *testing.B) {
 func TestIdleMemory(t *testing.T) {
 	for name, version := range versions() {
 		for kind, c := range map[string]struct{ size, limit int }{
-			"small": {200, 10 << 10},
-			// crypto/tls keeps a buffer of the longest record that came.
-			"upload": {16 << 10, 30 << 10},
+			"small":  {200, 10 << 10},
+			"upload": {16 << 10, 20 << 10},
 		} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				const n = 200
@@ -238,5 +237,32 @@ func TestIdleMemory(t *testing.T) {
 				runtime.KeepAlive(peers)
 			})
 		}
+	}
+}
+
+// BenchmarkHandshake is a full handshake and its client, and the same between two of crypto/tls's connections alone.
+func BenchmarkHandshake(b *testing.B) {
+	for name, version := range versions() {
+		b.Run("ours/"+name, func(b *testing.B) {
+			r := newRig(b, version)
+			for b.Loop() {
+				h := &endpoint{}
+				s := r.open(h)
+				r.l.Do(func() { h.conn.Close(loop.CloseNow, nil) })
+				s.stop()
+			}
+		})
+		b.Run("pair/"+name, func(b *testing.B) {
+			r := newRig(b, version)
+			r.server.SessionTicketsDisabled = true
+			for b.Loop() {
+				left, right := net.Pipe()
+				done := make(chan error)
+				go func() { done <- tls.Client(right, r.client).Handshake() }()
+				if err := errors.Join(tls.Server(left, r.server).Handshake(), <-done); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -179,3 +179,28 @@ func TestSlowReader(t *testing.T) {
 		}
 	})
 }
+
+// TestAnswersThatNobodyReads bounds what a peer can make crypto/tls say (each KeyUpdate asks for one).
+func TestAnswersThatNobodyReads(t *testing.T) {
+	eachVersion(t, func(t *testing.T, r *rig) {
+		h := &endpoint{}
+		s := r.open(h)
+		flood := func() {
+			for range 1000 {
+				r.l.Do(func() { h.conn.(*secure.Conn).Answer(30) })
+				_, _ = s.tls.Write([]byte("x"))
+				r.l.Run()
+			}
+		}
+		s.p.OnReceive(func([]byte) {}) // the client would not understand the answers
+		flood()
+		if h.closed != 0 {
+			t.Fatalf("a peer that reads was closed: %v", h.err)
+		}
+		s.p.Window(0)
+		flood()
+		if h.closed != 1 || h.conn.Buffered() > 32<<10 || r.engine.Counters().RecordErrors[secure.ReasonMalformed] != 1 {
+			t.Errorf("closed %d with %v, %d bytes buffered", h.closed, h.err, h.conn.Buffered())
+		}
+	})
+}

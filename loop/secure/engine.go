@@ -16,6 +16,9 @@ const (
 // maxHandshake bounds what a peer may send before the handshake is done, certificates included.
 const maxHandshake = 256 << 10
 
+// maxControl bounds what tls.Conn itself writes (answers to KeyUpdate) while the peer reads nothing.
+const maxControl = 16 << 10
+
 // readAhead is how much plaintext a turn of a connection may make, recordsPerTurn in how many records: one-byte records
 // cost hundreds of times their size.
 const (
@@ -47,6 +50,8 @@ type Engine struct {
 	executor  Executor
 	maxUnread int
 	plain     []byte // what one call of Received decrypts
+	record    []byte // lent to tls.Conn for a Read
+	inputs    inputs
 	bufs      loop.Buffers
 	counters  counters
 }
@@ -58,7 +63,7 @@ func NewEngine(l loop.Loop, o EngineOptions) *Engine {
 	}
 	return &Engine{
 		loop: l, executor: o.Executor, maxUnread: o.MaxUnread,
-		plain: make([]byte, readAhead+maxPlain),
+		plain: make([]byte, readAhead+maxPlain), record: make([]byte, recordBuffer), inputs: findInputs(),
 	}
 }
 
@@ -74,8 +79,8 @@ func (e *Engine) Server(raw loop.Conn, cfg *Config, a loop.Acceptor) loop.Handle
 }
 
 // Dial is loop.Dial with a handshake: h.Opened follows when that is done, h.Closed (with an *Error) when it failed. The
-// time limit of o is the connect's.
-func (e *Engine) Dial(o loop.DialOptions, cfg *Config, h loop.Handler) (*Conn, error) {
+// time limit of o is the connect's. The result is a *Conn.
+func (e *Engine) Dial(o loop.DialOptions, cfg *Config, h loop.Handler) (loop.Conn, error) {
 	s := &Conn{engine: e, h: h, phase: phaseConnecting}
 	raw, err := e.loop.Dial(o, s)
 	if err != nil {

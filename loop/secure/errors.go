@@ -60,7 +60,10 @@ func Reasons() []Reason {
 // ReasonNoCertificate.
 var ErrNoCertificate = errors.New("no certificate for this name")
 
-var errAborted = errors.New("the connection has ended")
+var (
+	errAborted = errors.New("the connection has ended")
+	errFlood   = errors.New("the peer asks for answers and does not read them")
+)
 
 // An Error is why TLS ended a connection.
 type Error struct {

@@ -18,10 +18,12 @@ import (
 func (r *rig) dial(at loop.Addr, h loop.Handler) (c *secure.Conn) {
 	r.t.Helper()
 	r.l.Do(func() {
-		var err error
-		if c, err = r.engine.Dial(loop.DialOptions{Addr: at}, &secure.Config{TLS: r.client}, h); err != nil {
+		conn, err := r.engine.Dial(loop.DialOptions{Addr: at}, &secure.Config{TLS: r.client}, h)
+		if err != nil {
 			r.t.Error(err)
+			return
 		}
+		c = conn.(*secure.Conn)
 	})
 	return c
 }

@@ -185,6 +185,7 @@ func (s *Conn) established() {
 	s.opening = nil
 	s.wire.handshake = nil
 	s.phase = phaseOpen
+	s.release()
 	s.engine.counters.done.Add(1)
 	if s.tls.ConnectionState().DidResume {
 		s.engine.counters.resumed.Add(1)

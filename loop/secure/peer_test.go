@@ -84,13 +84,6 @@ func (s *script) then(f func()) {
 	}
 }
 
-// take returns what was decrypted and forgets it.
-func (s *script) take() string {
-	b := string(s.got)
-	s.got = s.got[:0]
-	return b
-}
-
 func (s *script) Read(b []byte) (int, error) {
 	if s.direct {
 		n := copy(b, s.p.Bytes())

@@ -111,7 +111,7 @@ func TestSockets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close() //nolint:revive // it is open until the test ends
+		defer c.Close()
 		if i%2 == 0 {
 			_, _ = c.Write(hello[:len(hello)/2])
 		}
@@ -155,7 +155,7 @@ func TestOverload(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close() //nolint:revive // it is open until the test ends
+		defer c.Close()
 		_, _ = c.Write(hello)
 	}
 	wait(t, "the others are refused", func() bool { return s.counters().HandshakeErrors[secure.ReasonOverload] == 4 })
@@ -289,7 +289,7 @@ func openSSLServer(t *testing.T, tool string, ca *authority) {
 		t.Skip("this openssl does not tell its port")
 	}
 	go func() {
-		for lines.Scan() { //nolint:revive // what it says is dropped
+		for lines.Scan() {
 		}
 	}()
 	_, client := ca.pair(t, 0)
@@ -297,7 +297,7 @@ func openSSLServer(t *testing.T, tool string, ca *authority) {
 	s := serve(t, &secure.Config{}, secure.WorkersOptions{})
 	for i, resumed := range []bool{false, true} {
 		c := &collector{say: "GET / HTTP/1.0\r\n\r\n", done: make(chan error, 1)}
-		var conn *secure.Conn
+		var conn loop.Conn
 		s.group.Loops()[0].Post(func() {
 			var err error
 			place := loop.Addr{AddrPort: netip.MustParseAddrPort(addr)}
@@ -308,8 +308,8 @@ func openSSLServer(t *testing.T, tool string, ca *authority) {
 		if err := <-c.done; err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Contains(c.got, []byte("TLS_AES")) || conn.State().DidResume != resumed {
-			t.Errorf("connection %d: resumed %v, got %d bytes", i, conn.State().DidResume, len(c.got))
+		if !bytes.Contains(c.got, []byte("TLS_AES")) || conn.(*secure.Conn).State().DidResume != resumed {
+			t.Errorf("connection %d: resumed %v, got %d bytes", i, conn.(*secure.Conn).State().DidResume, len(c.got))
 		}
 	}
 }

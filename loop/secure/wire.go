@@ -45,7 +45,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	case w.out != nil:
 		w.out = append(w.out, b...)
 	default:
-		w.s.raw.Commit(append(w.s.raw.Reserve(len(b)), b...))
+		w.s.answer(b)
 	}
 	return len(b), nil
 }
