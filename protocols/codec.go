@@ -125,6 +125,7 @@ const (
 	ProtocolHTTP1
 	ProtocolHTTP2
 	ProtocolBolt
+	ProtocolDubbo
 	ProtocolTCP
 	NumProtocols // how many there are
 )
@@ -137,6 +138,8 @@ func (p ProtocolID) String() string {
 		return "Http2"
 	case ProtocolBolt:
 		return "bolt"
+	case ProtocolDubbo:
+		return "dubbo"
 	case ProtocolTCP:
 		return "tcp"
 	default:

@@ -4,6 +4,21 @@ package protocols
 // fields in it are added by AddSpan, not clean.
 func (h *Header) SpanWire(n int) { h.wire = uint32(n) }
 
+// CopyWire empties h and makes a copy of b its bytes, the head as it came on the wire: for decoders of binary heads whose
+// fields have no names there. AddNamed adds these.
+func (h *Header) CopyWire(b []byte) {
+	h.Reset()
+	h.raw = append(h.raw, b...)
+	h.wire = uint32(len(b))
+}
+
+// AddNamed appends a field of a binary head; its value is a span of what CopyWire has copied.
+func (h *Header) AddNamed(id NameID, name string, value, valueLen int) {
+	n := uint32(len(h.raw))
+	h.raw = append(h.raw, name...)
+	h.fields = append(h.fields, field{name: n, nameLen: uint16(len(name)), value: uint32(value), valueLen: uint32(valueLen), id: id})
+}
+
 // Wire returns the head as it came on the wire, in its protocol's binary form, or nil for a head that has none. same
 // says that its fields and its class are still what they were: an encoder of the same protocol copies it in one piece.
 func (h *Header) Wire() (b []byte, same bool) {

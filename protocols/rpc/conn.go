@@ -118,9 +118,9 @@ func (c *conn) extent(f *Frame, b []byte) (size int, r *Rule) {
 	return size, nil
 }
 
-// readHead makes the head of f, which b begins with, the scratch header.
+// readHead makes the head of f, which b begins with, the loop's header for it.
 func (c *conn) readHead(f *Frame, b []byte, fields int) (*protocols.Header, *Rule) {
-	h := &c.env.Scratch
+	h := &c.shared.head
 	r := c.spec.Format.ReadHead(h, f, b[:f.Head], fields)
 	h.Proto = c.spec.ID
 	h.OneWay = f.Kind == OneWay

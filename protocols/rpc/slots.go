@@ -71,8 +71,9 @@ type table struct {
 // shared is what the codecs of one loop have in common: tables that nobody uses, and the frame that a call is about: a
 // local one would escape to the heap through the Format.
 type shared struct {
-	in     Frame // of Decode, which does not run inside another Decode
-	out    Frame // of what writes, until it has written
+	head   protocols.Header // the one that Decode passes on; the Env's may be lent, and then has no storage to keep
+	in     Frame            // of Decode, which does not run inside another Decode
+	out    Frame            // of what writes, until it has written
 	tables [maxClass + 1][][]slot
 }
 

@@ -98,7 +98,7 @@ func TestOneMistakeOneMessage(t *testing.T) {
 		{"route", `"prefix_rewrite":"a"`, `expected a path that starts with "/"`},
 		{"route", `"host_rewrite":"a b"`, `without spaces`},
 		{"route", `"retry_policy":{"num_retries":101}`, `from 0 to 100`},
-		{"route", `"upstream_protocol":"dubbo"`, `the protocol dubbo is not available in this version; Http1, Http2 and bolt are`},
+		{"route", `"upstream_protocol":"tars"`, `the protocol tars is not available in this version; Http1, Http2, bolt and dubbo are`},
 		{"route", `"upstream_protocol":"Http2,Http1"`, `expected one protocol`},
 		{"route", `"upstream_protocol":"HTTP/2"`, `unknown protocol "HTTP/2"; did you mean "Http2"?`},
 		{"route", `"retry_policy":{"retry_conditions":"5xx"}`, `expected an array, found the string "5xx"`},

@@ -21,7 +21,7 @@ const (
 
 // spoken lists the protocols that this version speaks, on both sides. It is the place to add one to: its codec goes into
 // the gateway's list.
-func spoken() []string { return []string{protocolHTTP1, protocolHTTP2, protocolBolt} }
+func spoken() []string { return []string{protocolHTTP1, protocolHTTP2, protocolBolt, "dubbo"} }
 
 // protocolNames are the protocols that MOSN names.
 func protocolNames() []string {
