@@ -128,11 +128,11 @@ func (s *Conn) Turn() {
 		s.opening.stepped()
 	case phaseOpen:
 		s.serve()
-	case phaseClosing, phaseClosed:
+	case phaseClosing:
 		if s.opening != nil {
 			s.opening.back()
 		}
-	case phaseHello, phaseConnecting:
+	case phaseHello, phaseConnecting, phaseClosed:
 	}
 }
 

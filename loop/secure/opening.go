@@ -233,5 +233,8 @@ func (o *opening) closed(was phase, err error) {
 		o.s.engine.counters.failed(&Error{Reason: r, Handshake: true})
 	}
 	o.end()
+	if o.s.flags&flagYielded != 0 {
+		o.running = false // it is back; a loop that stops gives no more turns
+	}
 	o.abandon()
 }

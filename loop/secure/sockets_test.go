@@ -164,6 +164,33 @@ func TestOverload(t *testing.T) {
 	}
 }
 
+// TestStopDuringHandshakes stops the loops while handshakes are at every stage: each of them ends.
+func TestStopDuringHandshakes(t *testing.T) {
+	server, client := newAuthority(t).pair(t, 0)
+	for range 10 {
+		s := serve(t, &secure.Config{TLS: server}, secure.WorkersOptions{})
+		var clients sync.WaitGroup
+		for range 20 {
+			clients.Go(func() {
+				for {
+					c, err := tls.Dial("tcp", s.addr, client)
+					if err != nil {
+						return
+					}
+					_ = c.Close()
+				}
+			})
+		}
+		wait(t, "handshakes are under way", func() bool { return s.counters().Done > 20 })
+		s.group.Stop()
+		clients.Wait()
+		wait(t, "no handshake is under way", func() bool { return s.workers.Active() == 0 })
+		if c := s.counters(); c.Waiting != 0 {
+			t.Errorf("counters %+v", c)
+		}
+	}
+}
+
 // TestOpenSSL makes a foreign client change its keys (1.3) and try to renegotiate (1.2).
 func TestOpenSSL(t *testing.T) {
 	tool, err := exec.LookPath("openssl")
