@@ -266,3 +266,52 @@ func BenchmarkHandshake(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkBulk sends a mebibyte in pieces of 64 KiB to a simulated socket; beside it crypto/tls alone, to nowhere.
+func BenchmarkBulk(b *testing.B) {
+	piece := make([]byte, 64<<10)
+	b.Run("ours", func(b *testing.B) {
+		x := newExchange(b, tls.VersionTLS13)
+		b.SetBytes(1 << 20)
+		b.ReportAllocs()
+		for b.Loop() {
+			for range 16 {
+				x.l.Do(func() { x.server.conn.Write(piece) })
+			}
+			x.client.p.Discard()
+		}
+	})
+	b.Run("crypto/tls", func(b *testing.B) {
+		server, client := newAuthority(b).pair(b, tls.VersionTLS13)
+		server.SessionTicketsDisabled = true
+		left, right := net.Pipe()
+		n := &null{Conn: left}
+		c := tls.Server(n, server)
+		done := make(chan error)
+		go func() { done <- tls.Client(right, client).Handshake() }()
+		if err := errors.Join(c.Handshake(), <-done); err != nil {
+			b.Fatal(err)
+		}
+		n.drop = true
+		b.SetBytes(1 << 20)
+		b.ReportAllocs()
+		for b.Loop() {
+			for range 16 {
+				_, _ = c.Write(piece)
+			}
+		}
+	})
+}
+
+// null is a net.Conn that takes everything, once drop is set.
+type null struct {
+	net.Conn
+	drop bool
+}
+
+func (n *null) Write(b []byte) (int, error) {
+	if n.drop {
+		return len(b), nil
+	}
+	return n.Conn.Write(b)
+}
