@@ -433,7 +433,7 @@ func TestH2HoldsWhileConnecting(t *testing.T) {
 		if held != 65536 {
 			t.Errorf("%s: %d bytes are held, want the window", up, held)
 		}
-		got := func() string { return "" }
+		var got func() string
 		if up == "Http2" {
 			ups := r.h2upstream(serving(okH2))
 			got = func() string { return string((*ups)[0].stream(1).body) }
