@@ -90,6 +90,7 @@ func benchEncode(b *testing.B, lists [][]testField) {
 		dst = appendFields(&e, dst[:0], list)
 	}
 	b.ReportAllocs()
+	b.ResetTimer()
 	bytesOut := 0
 	for i := range b.N {
 		dst = appendFields(&e, dst[:0], lists[i%len(lists)])
