@@ -29,7 +29,7 @@ func TestNoAllocationPerExchange(t *testing.T) {
 		in, back := q.bytes(), a.bytes()
 		if allocs := testing.AllocsPerRun(2, func() {
 			for range 1000 {
-				r.exchange(t, in, back)
+				r.Exchange(t, in, back, address)
 			}
 		}); allocs != 0 {
 			t.Errorf("%s: %v allocations in 1000 exchanges", c.name, allocs)

@@ -74,8 +74,8 @@ func FuzzServer(f *testing.F) {
 		all = append(all, c.w.bytes()...)
 	}
 	for _, g := range goldens(f) {
-		f.Add(g.request, uint16(7))
-		all = append(all, g.request...)
+		f.Add(g.Request, uint16(7))
+		all = append(all, g.Request...)
 	}
 	f.Add(all, uint16(1000))
 	f.Fuzz(func(t *testing.T, input []byte, size uint16) {
@@ -180,8 +180,8 @@ func FuzzClient(f *testing.F) {
 		all = append(all, c.w.bytes()...)
 	}
 	for i, g := range goldens(f) {
-		if g.response != nil {
-			b := readdress(f, g.response, uint32((i%4+1)<<slotBits|i%4))
+		if g.Response != nil {
+			b := readdress(f, g.Response, uint32((i%4+1)<<slotBits|i%4))
 			f.Add(b, uint16(9))
 			all = append(all, b...)
 		}

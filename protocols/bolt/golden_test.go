@@ -2,41 +2,18 @@ package bolt
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"hash/crc32"
-	"os"
 	"strings"
 	"testing"
 
 	"sluice/protocols"
+	"sluice/protocols/protocoltest"
 	"sluice/protocols/rpc"
 )
 
-// golden is what the Java library said and was told: testdata/java/README.md.
-type golden struct {
-	name              string
-	request, response []byte
-}
-
-func goldens(tb testing.TB) (all []golden) {
-	tb.Helper()
-	text, err := os.ReadFile("testdata/golden.txt")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
-		words := strings.Fields(line)
-		b, err := hex.DecodeString(words[2])
-		if err != nil {
-			tb.Fatal(err)
-		}
-		if words[1] == "request" {
-			all = append(all, golden{name: words[0], request: b})
-		} else {
-			all[len(all)-1].response = b
-		}
-	}
-	return all
+// goldens are what the Java library said and was told: testdata/java/README.md.
+func goldens(tb testing.TB) []protocoltest.Golden {
+	return protocoltest.Goldens(tb, "testdata/golden.txt")
 }
 
 // readdress is the frame b with another id, and the CRC32 that belongs to it.
@@ -58,10 +35,10 @@ func readdress(tb testing.TB, b []byte, id uint32) []byte {
 // The library's frames pass through both codecs as they are, but for the id on the way up.
 func TestGoldenFramesPass(t *testing.T) {
 	for _, g := range goldens(t) {
-		if strings.HasSuffix(g.name, "heartbeat") {
+		if strings.HasSuffix(g.Name, "heartbeat") {
 			continue
 		}
-		t.Run(g.name, func(t *testing.T) {
+		t.Run(g.Name, func(t *testing.T) {
 			down, up := newEnd(t, true, protocols.Limits{}), newEnd(t, false, protocols.Limits{})
 			var id, upID protocols.StreamID
 			down.sink.then = func(ev *protocols.Event) protocols.Verdict {
@@ -79,19 +56,19 @@ func TestGoldenFramesPass(t *testing.T) {
 				down.encode(e)
 				return protocols.More
 			}
-			down.receive(g.request)
-			if got, want := up.out.Take(), readdress(t, g.request, uint32(upID)); string(got) != string(want) {
+			down.receive(g.Request)
+			if got, want := up.out.Take(), readdress(t, g.Request, uint32(upID)); string(got) != string(want) {
 				t.Fatalf("passed on as\n%x, want\n%x", got, want)
 			}
-			if g.response == nil {
+			if g.Response == nil {
 				if !down.codec.Status().Idle || !up.codec.Status().Idle {
 					t.Error("a one-way call stays open")
 				}
 				return
 			}
-			up.receive(readdress(t, g.response, uint32(upID)))
-			if got := down.out.Take(); string(got) != string(g.response) {
-				t.Fatalf("answered by\n%x, want\n%x", got, g.response)
+			up.receive(readdress(t, g.Response, uint32(upID)))
+			if got := down.out.Take(); string(got) != string(g.Response) {
+				t.Fatalf("answered by\n%x, want\n%x", got, g.Response)
 			}
 			if down.err != nil || up.err != nil || !down.codec.Status().Idle || !up.codec.Status().Idle {
 				t.Errorf("errors %v, %v", down.err, up.err)
@@ -104,13 +81,13 @@ func TestGoldenFramesPass(t *testing.T) {
 func TestGoldenFramesAreUnderstood(t *testing.T) {
 	seen := 0
 	for _, g := range goldens(t) {
-		if !strings.HasSuffix(g.name, "-headers") {
+		if !strings.HasSuffix(g.Name, "-headers") {
 			continue
 		}
 		seen++
 		e := newEnd(t, true, protocols.Limits{})
-		e.receive(g.request)
-		e.want(`4096 head `+g.name[:2]+` java.lang.String timeout=3000 coding=1 length=6 service="com.example.Echo:1.0" sofa_head_method_name="echo" empty=""`,
+		e.receive(g.Request)
+		e.want(`4096 head `+g.Name[:2]+` java.lang.String timeout=3000 coding=1 length=6 service="com.example.Echo:1.0" sofa_head_method_name="echo" empty=""`,
 			`4096 data "\x05hello" end`)
 	}
 	if seen != 2 {
@@ -121,7 +98,7 @@ func TestGoldenFramesAreUnderstood(t *testing.T) {
 // A head that was changed and changed back is made anew as the library makes it.
 func TestGoldenFramesAreMadeAnew(t *testing.T) {
 	for _, g := range goldens(t) {
-		if strings.HasSuffix(g.name, "heartbeat") {
+		if strings.HasSuffix(g.Name, "heartbeat") {
 			continue
 		}
 		down, up := newEnd(t, true, protocols.Limits{}), newEnd(t, false, protocols.Limits{})
@@ -137,9 +114,9 @@ func TestGoldenFramesAreMadeAnew(t *testing.T) {
 			upID = up.encode(e)
 			return protocols.More
 		}
-		down.receive(g.request)
-		if got, want := up.out.Take(), readdress(t, g.request, uint32(upID)); string(got) != string(want) {
-			t.Errorf("%s: passed on as\n%x, want\n%x", g.name, got, want)
+		down.receive(g.Request)
+		if got, want := up.out.Take(), readdress(t, g.Request, uint32(upID)); string(got) != string(want) {
+			t.Errorf("%s: passed on as\n%x, want\n%x", g.Name, got, want)
 		}
 	}
 }
@@ -148,20 +125,20 @@ func TestGoldenFramesAreMadeAnew(t *testing.T) {
 func TestGoldenHeartbeats(t *testing.T) {
 	seen := 0
 	for _, g := range goldens(t) {
-		if !strings.HasSuffix(g.name, "heartbeat") {
+		if !strings.HasSuffix(g.Name, "heartbeat") {
 			continue
 		}
 		seen++
 		e := newEnd(t, true, protocols.Limits{})
-		e.receive(g.request)
-		if got := e.out.Take(); string(got) != string(g.response) {
-			t.Errorf("%s: answered by\n%x, want\n%x", g.name, got, g.response)
+		e.receive(g.Request)
+		if got := e.out.Take(); string(got) != string(g.Response) {
+			t.Errorf("%s: answered by\n%x, want\n%x", g.Name, got, g.Response)
 		}
-		version := g.request[0]
-		ours := rpc.Frame{ID: uint64(binary.BigEndian.Uint32(g.request[idOffset(version):])), Mark: rpc.Mark(version), Kind: rpc.Request,
+		version := g.Request[0]
+		ours := rpc.Frame{ID: uint64(binary.BigEndian.Uint32(g.Request[idOffset(version):])), Mark: rpc.Mark(version), Kind: rpc.Request,
 			Command: rpc.Heartbeat}
-		if got := (format{}).AppendOwn(nil, &ours, protocols.ReasonNone); string(got) != string(g.request) {
-			t.Errorf("%s: ours is\n%x, want\n%x", g.name, got, g.request)
+		if got := (format{}).AppendOwn(nil, &ours, protocols.ReasonNone); string(got) != string(g.Request) {
+			t.Errorf("%s: ours is\n%x, want\n%x", g.Name, got, g.Request)
 		}
 	}
 	if seen != 2 {
@@ -171,13 +148,13 @@ func TestGoldenHeartbeats(t *testing.T) {
 
 func TestGoldenFramesAreDetected(t *testing.T) {
 	for _, g := range goldens(t) {
-		for n := range g.request {
+		for n := range g.Request {
 			want := protocols.MatchMaybe
-			if n >= 4+int(g.request[0]-version1) {
+			if n >= 4+int(g.Request[0]-version1) {
 				want = protocols.MatchYes
 			}
-			if got := detect(g.request[:n]); got != want {
-				t.Fatalf("%s: %d bytes give %v, want %v", g.name, n, got, want)
+			if got := detect(g.Request[:n]); got != want {
+				t.Fatalf("%s: %d bytes give %v, want %v", g.Name, n, got, want)
 			}
 		}
 	}
