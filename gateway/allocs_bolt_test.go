@@ -25,12 +25,20 @@ func TestBoltPathAllocatesNothing(t *testing.T) {
 		{"bolt version 2", boltDoc{}, &boltWire{version: 2}, &boltWire{}, 16},
 		{"bolt, edited", boltDoc{route: edits}, &boltWire{version: 1}, &boltWire{}, 16},
 		{"bolt, detected", boltDoc{speaks: "Http1,bolt"}, &boltWire{version: 1}, &boltWire{}, 1},
+		{"h1 to bolt", boltDoc{speaks: "Http1", rules: toUpstream("bolt")}, &lineWire{}, &boltWire{}, 1},
+		{"h2 to bolt", boltDoc{speaks: "Http2", rules: toUpstream("bolt")}, &framedWire{client: true}, &boltWire{}, 8},
+		{"bolt to h1", boltDoc{rules: toUpstream("Http1")}, &boltWire{version: 1}, &lineWire{}, 1},
+		{"bolt to h2", boltDoc{rules: toUpstream("Http2")}, &boltWire{version: 1}, &framedWire{}, 8},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.doc.logs = `{"log_path":"/dev/null"}`
 			exchangesAllocateNothing(t, newRig(t, c.doc.String()), c.client, c.server, c.together)
 		})
 	}
+}
+
+func toUpstream(protocol string) string {
+	return `{"match":{"prefix":"/"},"route":{"cluster_name":"c","upstream_protocol":"` + protocol + `"}},`
 }
 
 // exchangesAllocateNothing asserts 0 allocations in 1 000 exchanges between client and server.

@@ -34,7 +34,7 @@ func layers() []layer {
 		{"gateway/config/mosn", []string{"gateway/config", "router", "upstream", "loop", "protocols"}},
 		{"gateway/config", []string{"router", "upstream", "loop", "protocols"}},
 		{"gateway/filter", []string{"router", "protocols"}},
-		{"gateway/filter/...", []string{"gateway/filter", "router", "protocols"}},
+		{"gateway/filter/...", []string{"gateway/filter", "router", "protocols", "protocols/syntax"}},
 		{"gateway/certificates", nil},
 		{"gateway/admin", []string{"gateway/config", "gateway/telemetry/..."}},
 		{"gateway/telemetry/...", []string{"gateway/telemetry/...", "protocols", "loop"}},

@@ -2,15 +2,45 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 
 	"sluice/gateway/config"
 	"sluice/gateway/filter"
 	"sluice/gateway/filter/grpcweb"
+	"sluice/gateway/filter/http2bolt"
 	"sluice/protocols"
 )
 
 // filterKinds is the list of the filters that there are. It is the only place of the gateway that names them.
-func filterKinds() []filter.Kind { return []filter.Kind{grpcweb.Kind()} }
+func filterKinds() []filter.Kind { return []filter.Kind{grpcweb.Kind(), http2bolt.Kind()} }
+
+// filtersOf are the filters of a listener. Where HTTP and Bolt meet, there is one that converts, told or not.
+func (g *Gateway) filtersOf(h *config.HTTPProxy) []config.Filter {
+	for _, f := range h.Filters {
+		if f.Type == config.FilterHTTP2Bolt {
+			return h.Filters
+		}
+	}
+	spoken := []*protocols.Protocol{g.protocols[h.UpstreamProtocol], g.protocols[h.Transcode]}
+	spoken = append(spoken, g.downstreamProtocols(h.Protocols)...)
+	for i := range g.cfg.Clusters {
+		spoken = append(spoken, g.protocols[g.cfg.Clusters[i].Protocol])
+	}
+	for _, host := range g.cfg.Router(h.Router).VirtualHosts {
+		for _, r := range host.Routes {
+			spoken = append(spoken, g.protocols[r.UpstreamProtocol])
+		}
+	}
+	var http, bolt bool
+	for _, p := range spoken {
+		http = http || p != nil && isHTTP(p.ID)
+		bolt = bolt || p != nil && p.ID == protocols.ProtocolBolt
+	}
+	if !http || !bolt {
+		return h.Filters
+	}
+	return append(slices.Clone(h.Filters), config.Filter{Type: config.FilterHTTP2Bolt, Origin: "built in"})
+}
 
 // compileFilters returns what makes the chain of a listener for one loop; nil for a listener without filters.
 func compileFilters(list []config.Filter) (func() *filter.Chain, error) {
@@ -71,6 +101,19 @@ func (st *stream) filterRequest(ev *protocols.Event) *protocols.Event {
 		return ev
 	}
 	return st.changed(ev, data)
+}
+
+// convert makes the request one that its upstream understands. It reports whether the exchange goes on.
+func (st *stream) convert() bool {
+	if len(st.stages) == 0 {
+		return true
+	}
+	if err := st.s.l.chain.Upstream(st.stages, &st.req, st.protocol.ID); err != nil {
+		st.detail = err.Detail
+		st.fail(err.Reason)
+		return false
+	}
+	return true
 }
 
 // changed is ev with other data, or nil when that is nothing.

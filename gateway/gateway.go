@@ -138,7 +138,7 @@ func (g *Gateway) newListener(cfg *config.Listener, tables map[string]*table) (*
 	var chain func() *filter.Chain
 	if cfg.HTTP != nil {
 		var err error
-		if chain, err = compileFilters(cfg.HTTP.Filters); err != nil {
+		if chain, err = compileFilters(g.filtersOf(cfg.HTTP)); err != nil {
 			return nil, err
 		}
 	}

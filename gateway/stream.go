@@ -40,12 +40,14 @@ func (f *flow) settled() int {
 
 // upstreamState is where the stream stands with its upstream.
 //
+//	none ──body without a length──> collecting ──its end──> none
 //	none ──> waiting ──Ready──> leased ──both directions ended, abort, loss──> none
 //	  └──────idle connection──────┘ └──retry──> backoff ──> waiting or leased
 type upstreamState uint8
 
 const (
 	upstreamNone upstreamState = iota
+	upstreamCollecting
 	upstreamWaiting
 	upstreamBackoff
 	upstreamLeased
@@ -82,6 +84,8 @@ type exchange struct {
 	requestWaits, bodiless bool
 	// headWaits: the head of the answer waits for its turn on the client's connection; headEnd: it is all of the answer.
 	headWaits, headEnd bool
+	// collecting: the answer is held until its length is known.
+	collecting bool
 	// headOnly: the timeout ends with the head of the answer.
 	headOnly bool
 	grpc     bool   // failures are told as grpc-status
@@ -152,7 +156,7 @@ func (st *stream) start(ev *protocols.Event) {
 	st.started, st.moved = now, now
 	st.request.state = directionOpen
 	st.beginFilters()
-	if st.grpc = isGRPC(&st.req); st.grpc {
+	if st.grpc = isHTTP(st.req.Proto) && isGRPC(&st.req); st.grpc {
 		st.req.Timeout = grpcTimeout(st.req.Get(protocols.NameGRPCTimeout))
 	}
 	st.count()
@@ -197,6 +201,7 @@ func (st *stream) releaseUpstream() {
 
 // dropUpstream gives up whatever the stream has of its upstream.
 func (st *stream) dropUpstream(r protocols.Reason) {
+	st.forgetAnswer()
 	switch st.state {
 	case upstreamLeased:
 		lease := st.lease
@@ -209,7 +214,7 @@ func (st *stream) dropUpstream(r protocols.Reason) {
 		st.wait = nil
 		st.state = upstreamNone
 		wait.Cancel()
-	case upstreamBackoff:
+	case upstreamBackoff, upstreamCollecting:
 		st.state = upstreamNone
 	case upstreamNone:
 	}

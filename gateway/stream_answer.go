@@ -10,6 +10,9 @@ import (
 func (st *stream) Event(ev *protocols.Event) protocols.Verdict {
 	now := st.w.loop.Now()
 	st.moved = now
+	if st.req.OneWay {
+		return st.dropAnswer(ev)
+	}
 	switch ev.Kind {
 	case protocols.KindHead:
 		if ev.Interim {
@@ -41,6 +44,9 @@ func (st *stream) Event(ev *protocols.Event) protocols.Verdict {
 				return protocols.More
 			}
 		}
+		if st.collecting {
+			return st.collectAnswer(ev)
+		}
 		return st.sendAnswer(ev, n)
 	case protocols.KindReset, protocols.KindCredit, protocols.KindGoAway:
 	}
@@ -63,6 +69,10 @@ func (st *stream) interim(ev *protocols.Event) protocols.Verdict {
 // sendAnswerHead encodes st.resp for the client.
 func (st *stream) sendAnswerHead(end bool) protocols.Verdict {
 	st.filterHead(end)
+	st.status = st.resp.Status
+	if st.collecting = st.collectsAnswer(end); st.collecting {
+		return protocols.More
+	}
 	if err := st.encodeHead(end); err != nil {
 		return st.unspeakable(err)
 	}

@@ -63,6 +63,9 @@ func (st *stream) requestEvent(ev *protocols.Event) protocols.Verdict {
 			return protocols.More
 		}
 	}
+	if st.state == upstreamCollecting {
+		return st.collect(ev)
+	}
 	return st.sendRequest(ev, n)
 }
 
@@ -125,7 +128,7 @@ func (st *stream) requestSent() {
 	if st.tunnel {
 		st.lease.CloseWrite()
 	}
-	if st.req.OneWay {
+	if st.req.OneWay && !isHTTP(st.protocol.ID) {
 		st.answer.state = directionEnded
 	}
 	st.maybeFinish()

@@ -99,7 +99,14 @@ func (st *stream) forward() {
 		}
 		st.route.EditRequest(&st.req, st)
 	}
-	st.acquire(false)
+	st.invite()
+	switch {
+	case !st.convert():
+	case st.collects():
+		st.state = upstreamCollecting
+	default:
+		st.acquire(false)
+	}
 }
 
 // isHTTP reports whether p is HTTP of any version: its messages have the fields that tell of their way.
@@ -112,8 +119,9 @@ func (st *stream) editForEndpoint() {
 	if st.route.rewritesHost {
 		st.route.RewriteHost(&st.req, st.endpoint.Hostname)
 	}
-	if len(st.req.Authority()) == 0 && st.req.Proto == protocols.ProtocolHTTP1 {
-		// An HTTP/1.0 client need not name a host; what we send is HTTP/1.1, which must (RFC 9112 section 3.2).
+	if len(st.req.Authority()) == 0 && (st.req.Proto == protocols.ProtocolHTTP1 || isHTTP(st.protocol.ID) && !isHTTP(st.req.Proto)) {
+		// An HTTP/1.0 client need not name a host, nor does a call that was converted; what we send is HTTP/1.1, which must
+		// (RFC 9112 section 3.2), or HTTP/2.
 		st.req.SetAuthorityString(st.endpoint.Authority())
 	}
 }

@@ -159,6 +159,7 @@ func (st *stream) otherEndpoints() bool {
 // Lost implements upstream.Exchange: the connection has ended under the exchange.
 func (st *stream) Lost(how upstream.Loss) {
 	st.endTry(how.Reason, st.status)
+	st.forgetAnswer()
 	st.lease = nil
 	st.state = upstreamNone
 	st.stopTry()

@@ -107,6 +107,8 @@ type Protocol struct {
 	// whose sender may be slow. Status().Room of a new client codec is then what its connection carries. 0: as many as the
 	// streams need.
 	Connections int
+	// Sized says that a message's length stands in front of it: what has none must be collected first.
+	Sized bool
 	// PrefixLen bytes are enough for Detect to decide.
 	PrefixLen int
 	// Detect says whether a connection that starts with prefix speaks this protocol.

@@ -29,6 +29,18 @@ func (c *Chain) Begin(stages []Stage, req *protocols.Header) []Stage {
 	return stages
 }
 
+// Upstream tells the stages that convert what the request's upstream speaks.
+func (c *Chain) Upstream(stages []Stage, req *protocols.Header, to protocols.ProtocolID) *protocols.Error {
+	for _, s := range stages {
+		if v, ok := s.(Converter); ok {
+			if err := v.Upstream(req, to); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // RequestData passes the next bytes of the request's body through stages. Before trailers it is called without data, with
 // end set; what it returns then goes before them.
 func (c *Chain) RequestData(stages []Stage, data []byte, end bool) ([]byte, *protocols.Error) {

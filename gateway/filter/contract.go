@@ -57,3 +57,11 @@ func (Pass) AnswerTrailer(dst []byte, _ *protocols.Header) ([]byte, bool) { retu
 func (Pass) End() {}
 
 var _ Stage = Pass{}
+
+// A Converter is a Stage that makes requests of one protocol requests of another.
+type Converter interface {
+	// Upstream is called when it is known what the request's upstream speaks, behind the route's edits and before anything
+	// is sent. It may change the head. An error ends the exchange: it is answered with the error's reason. It is called at
+	// most once.
+	Upstream(req *protocols.Header, to protocols.ProtocolID) *protocols.Error
+}

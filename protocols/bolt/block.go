@@ -91,7 +91,11 @@ func appendBlock(b []byte, h *protocols.Header, skip protocols.NameSet) []byte {
 		if !ok || skip.Has(id) || nextSame(h, -1, i, name) >= 0 {
 			continue
 		}
-		b = appendString(appendString(b, name), value)
+		b = appendString(b, name)
+		if h.Proto != protocols.ProtocolBolt {
+			lower(b[len(b)-len(name):])
+		}
+		b = appendString(b, value)
 		at := len(b) - len(value)
 		for j := nextSame(h, i, h.Len(), name); j >= 0; j = nextSame(h, j, h.Len(), name) {
 			_, _, more, _ := h.Field(j)
@@ -113,6 +117,15 @@ func nextSame(h *protocols.Header, i, end int, name []byte) int {
 		}
 	}
 	return -1
+}
+
+// lower makes a name of HTTP, where case means nothing, an entry's key, where it does.
+func lower(b []byte) {
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c | 0x20
+		}
+	}
 }
 
 func appendString[S []byte | string](b []byte, s S) []byte {

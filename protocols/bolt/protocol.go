@@ -9,6 +9,7 @@ func Protocol() *protocols.Protocol {
 		Name:        "bolt",
 		Multiplexed: true,
 		Connections: 1,
+		Sized:       true,
 		PrefixLen:   prefixLen,
 		Detect:      detect,
 		Server:      func(env *protocols.Env) protocols.Codec { return newServer(env) },
