@@ -20,16 +20,24 @@ type player struct {
 	sink   Recorder
 	out    Output
 	input  []byte // what Decode has left
-	failed bool   // Decode has returned an error
-	stream protocols.StreamID
+	server bool
+	failed bool               // Decode has returned an error
+	stream protocols.StreamID // of the last head, in either direction
 }
 
 func newPlayer(p *protocols.Protocol, tr *transcript) *player {
 	env := protocols.NewEnv(tr.limits)
-	if tr.server {
-		return &player{codec: p.Server(env)}
+	if !tr.server {
+		return &player{codec: p.Client(env)}
 	}
-	return &player{codec: p.Client(env)}
+	x := &player{codec: p.Server(env), server: true}
+	x.sink.Then = func(ev *protocols.Event) protocols.Verdict {
+		if ev.Kind == protocols.KindHead {
+			x.stream = ev.Stream
+		}
+		return protocols.More
+	}
+	return x
 }
 
 // play does one step and tells what came of it. Bytes that arrive are cut behind each of the offsets in cuts.
@@ -74,7 +82,7 @@ func (p *player) encode(ev *protocols.Event) (int, error) {
 		e.Header = new(protocols.Header)
 		e.Header.CopyFrom(ev.Header)
 	}
-	if e.Kind != protocols.KindHead && e.Stream == 0 {
+	if e.Stream == 0 && (p.server || e.Kind != protocols.KindHead) {
 		e.Stream = p.stream
 	}
 	n, err := p.codec.Encode(0, &e, &p.out)

@@ -24,6 +24,8 @@ import (
 //	encode data "hello" end
 //	encode trailer | reset | goaway | credit 10
 //
+// (a server's events belong to the last request that came, a client's to the last head that it encoded)
+//
 // and, behind each of these, what came of it:
 //
 //	= 1 head GET / authority=a    events
