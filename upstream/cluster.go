@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"net/netip"
+	"reflect"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -25,6 +27,7 @@ type Cluster struct {
 
 	mu        sync.Mutex // guards what follows, off the loops
 	config    ClusterConfig
+	secured   int                     // counts the versions of config.TLS
 	names     map[string]*watchedName // host names of the configuration, by host:port
 	endpoints map[string]*Endpoint    // by address and host name
 }
@@ -58,6 +61,9 @@ func (c *Cluster) Config() ClusterConfig { return c.current.Load().config }
 func (c *Cluster) update(cfg ClusterConfig) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !reflect.DeepEqual(c.config.TLS, cfg.TLS) {
+		c.secured++ // its endpoints are others: no connection outlives the settings that it was made with
+	}
 	c.config = cfg
 	wanted := make(map[string]bool)
 	for _, h := range cfg.Hosts {
@@ -112,9 +118,16 @@ func (c *Cluster) publish() {
 		}
 		// A host that changes its name is another endpoint, for logs and auto host rewrite.
 		key := name + "\x00" + h.hostname()
+		secure := c.config.TLS != nil && !h.TLSDisable
+		if secure {
+			key += "\x00" + strconv.Itoa(c.secured)
+		}
 		e := c.endpoints[key]
 		if e == nil {
 			e = &Endpoint{Cluster: c, Addr: addr, Name: name, Hostname: h.hostname()}
+			if secure {
+				e.dialer = c.manager.hooks.EndpointDialer(e, c.config.TLS)
+			}
 			e.Data = c.manager.hooks.EndpointAdded(e)
 		}
 		seen[name], kept[key] = e, e

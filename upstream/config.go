@@ -27,6 +27,7 @@ type ClusterConfig struct {
 	// long as it lasts.
 	MaxConnectionAge time.Duration
 	Multiplex        MultiplexConfig // of connections that carry many requests at once
+	TLS              *TLSConfig      // nil: plaintext
 
 	DNS DNSConfig
 }
@@ -81,6 +82,8 @@ type HostConfig struct {
 	Hostname string // for auto host rewrite and logs; "" means the name in Address
 	Weight   uint32 // clamped to 1..128; 0 means 1
 	Metadata map[string]string
+	// TLSDisable: it is spoken to in plaintext although its cluster has TLS.
+	TLSDisable bool
 }
 
 // ClusterLimits bounds a cluster, over all loops. Zero means no limit.

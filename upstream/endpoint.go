@@ -19,6 +19,9 @@ type Endpoint struct {
 	// Data is what Hooks.EndpointAdded returned: the owner's counters. It never changes.
 	Data any
 
+	dialer  Dialer // nil: connections are sockets
+	dialErr atomic.Pointer[error]
+
 	// conns counts connections, established or not, over all loops; written at connect and close only.
 	conns atomic.Int64
 	// starved has a bit for each loop (modulo 64: more loops share bits) on which a request waits because conns is at the cluster's limit.

@@ -140,11 +140,11 @@ func (h *host) dial(ln *lane, env *protocols.Env) {
 	var err error
 	if ln.protocol.Multiplexed {
 		m := newMuxConn(h, ln, env)
-		m.c, err = h.local.loop.Dial(o, m)
+		m.c, err = h.endpoint.dial(h.local.loop, ln.protocol, o, m)
 		handler = m
 	} else {
 		c := newConn(h, ln, env)
-		c.c, err = h.local.loop.Dial(o, c)
+		c.c, err = h.endpoint.dial(h.local.loop, ln.protocol, o, c)
 		handler = c
 	}
 	if err != nil {

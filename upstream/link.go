@@ -57,6 +57,7 @@ func (k *link) discard() {
 // dialFailed tells the requests that have waited for the connection alone.
 func (k *link) dialFailed(err error) {
 	k.host.hooks().ConnFailed(k.host.local.loop, k.host.endpoint, err)
+	k.host.endpoint.dialErr.Store(&err)
 	reason := protocols.ReasonConnectFailed
 	if errors.Is(err, loop.ErrConnectTimeout) {
 		reason = protocols.ReasonConnectTimeout

@@ -23,7 +23,10 @@ type Manager struct {
 type Hooks struct {
 	ClusterAdded  func(c *Cluster) any
 	EndpointAdded func(e *Endpoint) any
-	ResolveFailed func(c *Cluster, name string, err error)
+	// EndpointDialer runs before EndpointAdded for an endpoint of a cluster with TLS, unless its host is without; it gives
+	// what connects to it.
+	EndpointDialer func(e *Endpoint, cfg *TLSConfig) Dialer
+	ResolveFailed  func(c *Cluster, name string, err error)
 	// ConnOpened, ConnClosed and ConnFailed run on the loop of the connection. ConnOpened follows a successful connect.
 	ConnOpened func(l loop.Loop, e *Endpoint)
 	// remote: the other side closed first; busy: a request was in progress.
@@ -41,6 +44,11 @@ func (h *Hooks) fill() {
 	}
 	if h.EndpointAdded == nil {
 		h.EndpointAdded = func(*Endpoint) any { return nil }
+	}
+	if h.EndpointDialer == nil {
+		h.EndpointDialer = func(e *Endpoint, _ *TLSConfig) Dialer {
+			panic("upstream: nobody dials with TLS for cluster " + e.Cluster.Name) // plaintext would be worse
+		}
 	}
 	if h.ResolveFailed == nil {
 		h.ResolveFailed = func(*Cluster, string, error) {}
