@@ -143,7 +143,7 @@ func TestServerEncodes(t *testing.T) {
 			[]wire{{sum: true, resp: true, id: 5, class: "R", status: 3, coding: 11, fields: []string{"a", "b"}, content: "abc"}}},
 		{"a status that HTTP has no form of", wire{id: 5}, []protocols.Event{head(first, bolt(wire{resp: true, status: 18}), true)}, []wire{{resp: true, id: 5, status: 18}}},
 		{"HTTP", wire{id: 5}, []protocols.Event{head(first, withProto(headOf(200, 3, "X-A", "1", "content-length", "3")), false), data(first, "abc", false), data(first, "", true)},
-			[]wire{{resp: true, id: 5, fields: []string{"X-A", "1"}, content: "abc"}}},
+			[]wire{{resp: true, id: 5, fields: []string{"x-a", "1"}, content: "abc"}}},
 		{"an HTTP error", wire{id: 5}, []protocols.Event{head(first, withProto(headOf(404, 3)), false), data(first, "abc", true)}, []wire{{resp: true, id: 5, status: 6, content: "abc"}}},
 		{"interim", wire{id: 5}, []protocols.Event{{Kind: protocols.KindHead, Stream: first, Interim: true, Header: headOf(103, -1)}, head(first, withProto(headOf(204, -1)), true)}, []wire{{resp: true, id: 5}}},
 		{"trailers", wire{id: 5}, []protocols.Event{head(first, withProto(headOf(200, 1)), false), data(first, "a", false), {Kind: protocols.KindTrailer, Stream: first, Header: headOf(0, -1, "t", "1"), End: true}},
