@@ -27,6 +27,8 @@
 // HTTP/2 load comes from h2load, which has no gate: the books are read before it starts and after it has ended, and it makes a
 // fixed number of requests. Its answers are checked by status, number and bytes.
 //
+// Bolt's open loop is at half of what the forwarder does under the closed one, and HAProxy takes part in Bolt as a TCP proxy.
+//
 // Every other answer's status, length and bytes are checked. Time that others spent on the proxy's CPU is measured and shown: a
 // run on a busy machine says so itself.
 //

@@ -40,7 +40,17 @@ func (b *bench) runH2load(ctx context.Context, p *proxy, w workload, n int) (h2l
 		}
 		args = append(args, "--data", message, "--header", "content-type: application/grpc", "--header", "te: trailers")
 	}
-	cmd := exec.Command(b.h2loadBinary, append(args, fmt.Sprintf("http://127.0.0.1:%d%s", p.setup.Listen, w.path))...)
+	url := fmt.Sprintf("http://127.0.0.1:%d%s", p.setup.Listen, w.path)
+	if w.paths > 0 {
+		list := b.shop.path(fmt.Sprintf("urls-%d", p.setup.Listen))
+		if err := os.WriteFile(list, urls(url, w.paths), 0o644); err != nil {
+			return h2loadResult{}, err
+		}
+		args = append(append(args, "--input-file", list), browserFields()...)
+	} else {
+		args = append(args, url)
+	}
+	cmd := exec.Command(b.h2loadBinary, args...)
 	cmd.Stdout = &out
 	run, err := b.launch.start("h2load", b.options.loadCPU, b.shop.path("h2load.log"), cmd)
 	if err != nil {
@@ -69,6 +79,27 @@ func (b *bench) runH2load(ctx context.Context, p *proxy, w workload, n int) (h2l
 		r.failures["unfinished"] = missing
 	}
 	return r, nil
+}
+
+// urls are n addresses, a line each.
+func urls(base string, n int) []byte {
+	var list []byte
+	for i := range n {
+		list = fmt.Appendf(list, "%s%06d\n", base, i)
+	}
+	return list
+}
+
+// browserFields are h2load's options for what a browser sends with every request.
+func browserFields() []string {
+	var args []string
+	for _, field := range []string{
+		"user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "accept-language: en-US,en;q=0.5",
+		"accept-encoding: gzip, deflate, br, zstd", "referer: http://127.0.0.1/", "cookie: session=d2f1c9b0a7e84f6c9b1e3a5d7f90214c; theme=dark; lang=en",
+	} {
+		args = append(args, "--header", field)
+	}
+	return args
 }
 
 func (r h2loadResult) failed() error { return loadResult{Failures: r.failures}.failed() }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -139,5 +141,58 @@ func TestH2loadCountsAndNoticesWrongLengths(t *testing.T) {
 	n, err := b.warmUp(t.Context(), p, w)
 	if rate := b.rates[rateKey{"", "test"}]; err != nil || rate <= 0 || n != max(2*w.inFlight(), int(rate*0.1)) {
 		t.Errorf("%d requests to measure, %v", n, err)
+	}
+}
+
+// TestIdleHTTP2ConnectionsStay, and that one which the other side has closed is noticed.
+func TestIdleHTTP2ConnectionsStay(t *testing.T) {
+	b, _, _ := startHTTP2(t, 128)
+	port := b.http2Ports[http2Answer{size: 128}]
+	held, err := holdHTTP2(t.Context(), port, workload{connections: 100, path: "/128", answer: 128})
+	defer held.close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := held.alive(t.Context()); err != nil || n != 100 {
+		t.Errorf("%d of 100 alive, %v", n, err)
+	}
+	b.launch.stopAll()
+	if n, err := held.alive(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d alive without a server, %v", n, err)
+	}
+	wrong, err := holdHTTP2(t.Context(), port, workload{connections: 1})
+	wrong.close()
+	if err == nil {
+		t.Error("no error without a server")
+	}
+}
+
+// TestH2loadAsksForManyPaths, all of which the backend gets, with the fields that browsers send.
+func TestH2loadAsksForManyPaths(t *testing.T) {
+	b := testBench(t)
+	binary, err := b.debian(t.Context(), "h2load", "nghttp2-client")
+	if err != nil {
+		t.Skip(err)
+	}
+	b.h2loadBinary = binary
+	var mu sync.Mutex
+	paths, cookies := map[string]int{}, map[string]int{}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		paths[r.URL.Path]++
+		cookies[r.Header.Get("Cookie")]++
+		mu.Unlock()
+		_, _ = w.Write(make([]byte, 64))
+	}))
+	server.Config.Protocols = &http.Protocols{}
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	defer server.Close()
+	p := &proxy{}
+	p.setup.Listen = server.Listener.Addr().(*net.TCPAddr).Port
+	w := workload{name: "test", link: link{http2, http1}, connections: 2, streams: 4, path: "/r/", answer: 64, paths: 50}
+	r, err := b.runH2load(t.Context(), p, w, 200)
+	if err != nil || r.failed() != nil || len(paths) != 50 || len(cookies) != 1 || cookies[""] != 0 {
+		t.Errorf("%+v, %v, %d paths of 50, %v", r, err, len(paths), cookies)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -66,29 +67,56 @@ func (b *bench) idleOnce(ctx context.Context, c contestant, w workload) (idleSam
 	if s.Empty, err = memoryOf(p.family); err != nil {
 		return s, err
 	}
-	run, err := b.startLoad(ctx, w.link.down, w.args(p.setup.Listen))
+	held, err := b.hold(ctx, p.setup.Listen, w)
+	defer held.close()
 	if err != nil {
 		return s, fmt.Errorf("%w: %s", err, p.process.lastWords())
 	}
-	defer b.closeLoad(run)
 	if err := pause(ctx, settle); err != nil {
 		return s, err
 	}
 	if s.Held, err = memoryOf(p.family); err != nil {
 		return s, err
 	}
-	result, err := b.finish(ctx, run)
-	if err != nil {
+	if s.Alive, err = held.alive(ctx); err != nil {
 		return s, err
-	}
-	s.Alive = result.Alive
-	if err := result.failed(); err != nil {
-		b.report.Wrong = append(b.report.Wrong, fmt.Sprintf("%s under %s: %v", c.name, w.name, err))
 	}
 	if s.Alive != s.Connections {
 		b.report.Wrong = append(b.report.Wrong, fmt.Sprintf("%s under %s: only %d of %d connections stayed open", c.name, w.name, s.Alive, s.Connections))
 	}
 	return s, nil
+}
+
+// idlers are connections that do nothing any more.
+type idlers interface {
+	alive(ctx context.Context) (int, error) // how many are still open
+	close()
+}
+
+// hold opens a workload's connections, and makes a request on each. What it returns must be closed, even with an error.
+func (b *bench) hold(ctx context.Context, port int, w workload) (idlers, error) {
+	if w.link.down == http2 {
+		return holdHTTP2(ctx, port, w)
+	}
+	run, err := b.startLoad(ctx, w.link.down, w.args(port))
+	return heldByLoad{b, run}, err
+}
+
+// heldByLoad are the connections of a load generator at its gate.
+type heldByLoad struct {
+	b   *bench
+	run *loadRun // nil: it could not be started
+}
+
+func (h heldByLoad) alive(ctx context.Context) (int, error) {
+	result, err := h.b.finish(ctx, h.run)
+	return result.Alive, errors.Join(err, result.failed())
+}
+
+func (h heldByLoad) close() {
+	if h.run != nil {
+		h.b.closeLoad(h.run)
+	}
 }
 
 // connectionsThatFit under the hard limit of open files: a proxy needs two descriptors for each.

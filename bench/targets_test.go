@@ -44,6 +44,9 @@ func measured() *report {
 		}
 	}
 	r.Idle = []idleSample{{
+		Peer: subject, Workload: h2Idle, Connections: 8000, Alive: 8000,
+		Empty: memory{Resident: 10 << 20}, Held: memory{Resident: 10<<20 + 8000*2048},
+	}, {
 		Peer: subject, Workload: boltIdle, Connections: 8000, Alive: 8000,
 		Empty: memory{Resident: 10 << 20}, Held: memory{Resident: 10<<20 + 8000*512},
 	}, {
@@ -83,6 +86,7 @@ func TestVerdicts(t *testing.T) {
 		"h2-h2: CPU per request / the better peer":                                          {0.5, false},
 		"h2-h2-one: CPU per request / the better peer":                                      {1.05, false},
 		"h2-h2-1m: bytes per CPU-second / the better peer":                                  {0.8, false},
+		"idle-h2: resident memory per connection":                                           {2, true},
 		"bolt: CPU per request / forwarder":                                                 {6 / 8.5, false},
 		"bolt-16: CPU per request, the part used of 0.9 us or of 1.2 times the forwarder's": {0.95 / 0.9, false},
 		"bolt-open: p99 at half of the forwarder's saturation / forwarder":                  {1.5, true},

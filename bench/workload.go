@@ -49,6 +49,7 @@ type workload struct {
 	workers     int     // of the proxy; 0: one
 	routes      int     // how many the proxy chooses from; 0: one for everything
 	held        int     // connections that stay idle beside those that work
+	paths       int     // HTTP/2: how many are asked for, path and six digits, beside more header fields; 0: the path itself
 	fresh       bool    // a new connection for every request
 	websocket   bool    // a request is a message of body bytes, and its answer the echo
 	mixed       bool    // Bolt: every second call is of version 2, with a CRC32
@@ -71,6 +72,7 @@ const (
 	h2h1, h2h1One, h2h1Bulk = "h2-h1", "h2-h1-one", "h2-h1-1m"
 	h2h2, h2h2One, h2h2Bulk = "h2-h2", "h2-h2-one", "h2-h2-1m"
 	grpcUnary               = "grpc"
+	h2h1Paths, h2Idle       = "h2-h1-paths", "idle-h2"
 )
 
 // The Bolt workloads.
@@ -155,7 +157,12 @@ func http2Workloads() []workload {
 		big.path, big.answer, big.bulk = "/1m", 1<<20, true
 		all = append(all, many, one, big)
 	}
-	return append(all, workload{
+	paths, held := all[0], all[0]
+	paths.name, paths.about, paths.quick = h2h1Paths, "HTTP/2 to HTTP/1, GET of 1000 paths, with a cookie and what browsers send, answers of 64 bytes", false
+	paths.paths, paths.path, paths.answer = 1000, "/r/", 64
+	held.name, held.about, held.quick = h2Idle, "HTTP/2 connections that have served one request each", false
+	held.kind, held.connections, held.streams = idleHold, 8000, 0
+	return append(all, paths, held, workload{
 		name: grpcUnary, about: "gRPC, unary calls, messages of 64 bytes there and 128 back", kind: closedLoop, link: link{http2, grpc},
 		connections: 32, streams: 32, path: "/bench.Bench/Call", answer: 128, body: 64, rivals: []string{"nghttpx", "haproxy", rival},
 	})
