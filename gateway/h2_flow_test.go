@@ -302,6 +302,27 @@ func TestH2AttackCVE_2019_9511DataDribble(t *testing.T) {
 	}
 }
 
+// An upstream that takes an upload byte by byte makes no progress either.
+func TestH2UpstreamDribble(t *testing.T) {
+	r := newRig(t, h2doc("Http2", "Http2", toCluster, ""))
+	ups := r.h2upstream(func(c *h2peer) { c.keeps = true }, uint32(http2.SettingInitialWindowSize), 1)
+	c := r.h2()
+	s := c.post()
+	r.l.Run()
+	s.data(strings.Repeat("x", 10_000), false)
+	r.l.Run()
+	up := (*ups)[0]
+	took := time.Duration(0)
+	for ; !s.ended && s.reset == "" && took < time.Hour; took += time.Second {
+		up.credit(1, 1)
+		r.l.Advance(time.Second)
+	}
+	if took > 70*time.Second {
+		t.Errorf("one byte a second: still there after %s", took)
+	}
+	r.over(c.p)
+}
+
 // Progress has its limits: bodies that stop, upstreams that stop taking, answers that stop.
 func TestH2ProgressLimits(t *testing.T) {
 	for _, x := range []struct {

@@ -29,6 +29,20 @@ type flow struct {
 	state direction
 	hold  hold
 	owed  int // bytes of Data events that were answered Pause, and that their sender has not got back
+	// trickled is how many bytes the receiver has taken of what it held up, too few to count.
+	trickled int
+}
+
+// minTaken is how many bytes a receiver must take before it counts as progress: a window opened byte by byte is none.
+const minTaken = 1 << 10
+
+// progressed notes that the receiver has taken n bytes of what it held up, and reports whether that is progress.
+func (f *flow) progressed(n int) bool {
+	if f.trickled += n; f.trickled < minTaken && !f.hold.empty() {
+		return false
+	}
+	f.trickled = 0
+	return true
 }
 
 // settled takes the bytes that were passed on since, and that are to be returned to the sender.
@@ -126,7 +140,6 @@ type exchange struct {
 	received             int64         // request body bytes
 	sent                 int64         // answer body bytes
 	moved                time.Duration // bytes of the exchange last moved
-	trickled             int           // bytes that the client has taken since, too few to count
 	buffered             int           // what waited for the upstream when the session's timer last looked
 }
 

@@ -166,9 +166,6 @@ func (st *stream) pauseAnswer(n int) protocols.Verdict {
 	return protocols.Pause
 }
 
-// minTaken is how many bytes a client must take before it counts as progress: a window opened byte by byte is none.
-const minTaken = 1 << 10
-
 // flushAnswer sends what waits for the client, as far as it takes it. st may be over when it returns.
 func (st *stream) flushAnswer() {
 	f := &st.answer
@@ -197,8 +194,7 @@ func (st *stream) flushAnswer() {
 			return
 		}
 		f.hold.took(st.w, n, end && n == len(data))
-		if st.trickled += n; st.trickled >= minTaken || f.hold.empty() {
-			st.trickled = 0
+		if f.progressed(n) {
 			st.moved = now
 		}
 		if n < len(data) {

@@ -163,9 +163,11 @@ func (st *stream) flushRequest() {
 			st.refuseByUs(err)
 			return
 		}
-		st.moved = st.w.loop.Now()
 		st.tape(kind, data[:n])
 		f.hold.took(st.w, n, end && n == len(data))
+		if f.progressed(n) {
+			st.moved = st.w.loop.Now()
+		}
 		if n < len(data) {
 			break
 		}
@@ -195,7 +197,9 @@ func (st *stream) Drained() {
 	if st.state != upstreamLeased {
 		return
 	}
-	st.moved = st.w.loop.Now()
+	if !st.lease.Multiplexed() {
+		st.moved = st.w.loop.Now() // its output has left; a stream's window says little
+	}
 	if st.requestWaits {
 		st.sendHead()
 		return
