@@ -9,7 +9,7 @@ LINT_VERSION = v2.15.0
 BUILDFLAGS = -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race fuzz bench bench-peers bench-guard cover verify fmt vet arch tidy lint clean go-exists test-needs
+.PHONY: help run build test race fuzz bench bench-peers bench-guard interop cover verify fmt vet arch tidy lint clean go-exists test-needs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench-peers: go-exists ## install the proxies that bench compares with
 
 bench-guard: go-exists ## fail when allocations, system calls or CPU ratios got worse
 	$(GO) run ./bench --guard
+
+interop: test-needs ## programs of others through the gateway; SOFABolt's Java library needs java, mvn and Maven's registry
+	$(GO) test -count=1 -v -timeout 30m -run '^Test(SOFABolt|GRPCInterop)' ./gateway
 
 cover: go-exists ## test coverage, in coverage.html
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...
