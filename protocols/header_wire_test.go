@@ -73,3 +73,30 @@ func TestWireIsGoneBehindReset(t *testing.T) {
 		t.Errorf("Wire of what was taken = %q", b)
 	}
 }
+
+// Fields whose names are not on the wire are found, leave the wire form the same, and keep the storage of a Header in use.
+func TestNamedFieldsOfAWireForm(t *testing.T) {
+	var h, owner Header
+	fill := func() {
+		h.CopyWire([]byte("..a1b2"))
+		h.AddNamed(NameService, "service", 2, 2)
+		h.AddNamed(NameOther, "method", 4, 2)
+	}
+	fill()
+	if b, same := h.Wire(); string(b) != "..a1b2" || !same || string(h.Get(NameService)) != "a1" || string(h.Lookup("Method")) != "b2" {
+		t.Errorf("%q %v, %q, %q", b, same, h.Get(NameService), h.Lookup("Method"))
+	}
+	if got := string(h.AppendLines(nil)); got != "service: a1\r\nmethod: b2\r\n" {
+		t.Errorf("as lines %q", got)
+	}
+	h.SetString("method", "c3")
+	if b, same := h.Wire(); string(b) != "..a1b2" || same || string(h.Lookup("method")) != "c3" {
+		t.Errorf("%q %v behind a change", b, same)
+	}
+	owner.Take(&h)
+	fill()
+	owner.Take(&h)
+	if n := testing.AllocsPerRun(100, func() { fill(); owner.Take(&h) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

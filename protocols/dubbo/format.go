@@ -266,11 +266,11 @@ func (format) AppendOwn(b []byte, x *rpc.Frame, reason protocols.Reason) []byte 
 	flags := flagsOf(&own)
 	start := len(b)
 	b = append(b, make([]byte, fixedLen)...)
-	switch {
-	case x.Command == rpc.Heartbeat:
+	switch x.Command {
+	case rpc.Heartbeat:
 		flags |= flagEvent
 		b = append(b, hessianNull)
-	case x.Command == rpc.GoAway:
+	case rpc.GoAway:
 		flags = flags&^flagTwoWay | flagEvent
 		b = append(b, eventReadOnly...)
 	default:
