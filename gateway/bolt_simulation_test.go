@@ -225,7 +225,7 @@ func (s *boltSimulation) act(u *simulatedUpstream) {
 	case n == 0:
 		u.lost = true
 		s.losses++
-		[]func(){u.Peer.Close, u.Peer.Reset, u.Peer.CloseWrite}[s.rng.IntN(3)]()
+		[]func(){u.Close, u.Reset, u.CloseWrite}[s.rng.IntN(3)]()
 	case n == 1:
 		u.lost = true
 		s.garbage++

@@ -53,14 +53,14 @@ func (c *codecConn) encode(events ...*protocols.Event) error {
 func (c *codecConn) flush() error {
 	b := c.out.b
 	c.out.b = nil
-	_, err := c.Conn.Write(b)
+	_, err := c.Write(b)
 	return err
 }
 
 // read decodes what comes next.
 func (c *codecConn) read(sink protocols.Sink) error {
 	var buf [64 << 10]byte
-	n, err := c.Conn.Read(buf[:])
+	n, err := c.Read(buf[:])
 	if err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func TestOnePortForAll(t *testing.T) {
 	doc := sketch{
 		speaks: "Http1,Http2,bolt", loops: 2, hosts: []string{web}, proxy: quiet + `,"fallback_for_unknown_protocol":true`,
 		rules: `{"match":{"headers":[{"name":"service","value":".*"}]},"route":{"cluster_name":"rpc","upstream_protocol":"bolt"}},`,
-		route: `"upstream_protocol":"Http1"`, document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`,
+		route: `"upstream_protocol":"Http1"`, document: adminOnAnyPort,
 	}.String()
 	doc = strings.Replace(doc, `"clusters":[`, fmt.Sprintf(`"clusters":[{"name":"rpc","hosts":[{"address":%q}]},{"name":"tcp","hosts":[{"address":%q}]},`,
 		w.boltServer("rpc"), other), 1)

@@ -20,7 +20,7 @@ func TestMemoryOfBolt(t *testing.T) {
 		t.Fatalf("building the command: %v\n%s", err, out)
 	}
 	w := newWorld(t)
-	p := w.command(bin, sketch{speaks: "bolt", hosts: []string{w.boltServer("s")}, document: adminOnLoopback}.String())
+	p := w.command(bin, sketch{speaks: "bolt", hosts: []string{w.boltServer("s")}, document: adminOnAnyPort}.String())
 	front := p.addr("l")
 	serve := func() { w.boltClient(front).wantCall(t, "shop", "x", "s: x of shop") }
 	for range 200 {

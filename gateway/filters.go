@@ -55,11 +55,11 @@ func compileFilters(list []config.Filter) (func() *filter.Chain, error) {
 				continue
 			}
 			found = true
-			make, err := kind.Compile(f.Options)
+			compiled, err := kind.Compile(f.Options)
 			if err != nil {
 				return nil, fmt.Errorf("%s: filter %s: %w", f.Origin, f.Type, err)
 			}
-			makers = append(makers, make)
+			makers = append(makers, compiled)
 		}
 		if !found {
 			return nil, fmt.Errorf("%s: there is no filter %q", f.Origin, f.Type)
