@@ -131,6 +131,7 @@ type sketch struct {
 	speaks   string // downstream protocols; "": Http1
 	address  string // "": any free port
 	listener string // of the listener
+	chain    string // of its filter chain
 	proxy    string // of the proxy filter's config; "": quiet
 	tcp      string // of a tcp_proxy filter's config, which then takes the place of the proxy
 	rules    string // rules in front of the one for everything, each followed by a comma
@@ -168,9 +169,9 @@ func (s sketch) String() string {
 	return fmt.Sprintf(`{"servers":[{"default_log_path":"stdout","processor":%d%s,
 "routers":[{"router_config_name":"r","virtual_hosts":[{"name":"everybody","domains":["*"],"routers":[%s
   {"match":{"prefix":"/"},"route":{"cluster_name":"c"%s}}]}]}],
-"listeners":[{"name":"l","address":%q,"bind_port":true%s,"filter_chains":[{"filters":[%s]}]}]}],
+"listeners":[{"name":"l","address":%q,"bind_port":true%s,"filter_chains":[{"filters":[%s]%s}]}]}],
 "cluster_manager":{"clusters":[{"name":"c","type":"SIMPLE","lb_type":"LB_ROUNDROBIN","hosts":[%s]%s}]}%s}`,
-		max(s.loops, 1), comma(s.server), s.rules, comma(s.route), s.address, comma(s.listener), filter,
+		max(s.loops, 1), comma(s.server), s.rules, comma(s.route), s.address, comma(s.listener), filter, comma(s.chain),
 		strings.Join(hosts, ","), comma(s.cluster), comma(s.document))
 }
 

@@ -50,6 +50,11 @@ func (st *stream) editForwarded() {
 	peer := st.s.conn.RemoteAddr().AddrPort.Addr()
 	trusted := len(f.Trusted) > 0 && f.trusts(peer)
 	b := st.w.scratch[:0]
+	if st.s.secure && len(h.Scheme()) == 0 {
+		b = append(b, st.s.scheme()...) // HTTP/1 does not say; HTTP/2 must
+		h.SetScheme(b)
+		b = b[:0]
+	}
 	if !f.NoXFF {
 		if trusted {
 			b = appendList(b, h, protocols.NameXForwardedFor)
@@ -62,7 +67,7 @@ func (st *stream) editForwarded() {
 		h.Put(protocols.NameXForwardedFor, b)
 	}
 	if !f.NoXFProto && !(trusted && keepLast(h, protocols.NameXForwardedProto)) {
-		h.PutString(protocols.NameXForwardedProto, "http")
+		h.PutString(protocols.NameXForwardedProto, st.s.scheme())
 	}
 	if !f.NoXFHost && !(trusted && keepLast(h, protocols.NameXForwardedHost)) {
 		b = append(b[:0], h.Authority()...)

@@ -17,6 +17,7 @@ import (
 	"sluice/gateway/telemetry/logging"
 	"sluice/gateway/telemetry/metrics"
 	"sluice/loop"
+	"sluice/loop/secure"
 	"sluice/protocols"
 	"sluice/upstream"
 )
@@ -43,6 +44,8 @@ type Gateway struct {
 	counters  *metrics.Set
 	protocols map[string]*protocols.Protocol
 	group     *loop.Group
+	tls       *transport      // nil without TLS
+	executor  secure.Executor // of handshakes, in tests; nil: threads
 	workers   []*worker
 	clusters  *upstream.Manager
 	listeners []*listener
@@ -106,6 +109,10 @@ func (g *Gateway) build(loops []loop.Loop) error {
 	for _, l := range loops {
 		g.workers = append(g.workers, newWorker(g, l))
 	}
+	var err error
+	if g.tls, err = newTransport(g.cfg, loops, g.log, g.executor); err != nil {
+		return err
+	}
 	g.clusters = upstream.NewManager(loops, g.hooks())
 	g.clusters.Update(g.cfg.Clusters)
 	tables := map[string]*table{}
@@ -142,9 +149,19 @@ func (g *Gateway) newListener(cfg *config.Listener, tables map[string]*table) (*
 			return nil, err
 		}
 	}
+	var handshake *secure.Config
+	if cfg.TLS != nil {
+		var err error
+		if handshake, err = g.tls.server(cfg.Name, cfg.TLS, settings.protocols); err != nil {
+			return nil, err
+		}
+	}
 	for i, w := range g.workers {
 		local := &localListener{w: w, counters: l.counters, listenerSettings: settings, env: protocols.NewEnv(settings.limits)}
 		local.env.Announce = settings.announce
+		if handshake != nil {
+			local.tls = &localTLS{l: local, engine: g.tls.down[i], cfg: handshake, inspector: cfg.TLS.Inspector}
+		}
 		if chain != nil {
 			local.chain = chain()
 		}
@@ -180,6 +197,7 @@ func (g *Gateway) Start() error {
 	setMemoryPolicy(g.log)
 	g.declareLoopMetrics()
 	g.declareCodecMetrics()
+	g.declareTLSMetrics()
 	for _, l := range g.listeners {
 		if err := g.bind(l); err != nil {
 			return err
@@ -259,6 +277,9 @@ func (g *Gateway) Stop() {
 		}
 		if g.group != nil {
 			g.group.Stop()
+		}
+		if g.tls != nil {
+			g.tls.close()
 		}
 		_ = g.access.Close(time.Second)
 		g.state.Store(int32(StateStopped))

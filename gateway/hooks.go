@@ -15,8 +15,9 @@ func (g *Gateway) hooks() upstream.Hooks {
 	cluster := func(c *upstream.Cluster) *metrics.Cluster { return c.Data.(*metrics.Cluster) }
 	endpoint := func(e *upstream.Endpoint) *metrics.Endpoint { return e.Data.(*metrics.Endpoint) }
 	return upstream.Hooks{
-		ClusterAdded:  func(c *upstream.Cluster) any { return g.counters.Cluster(c.Name) },
-		EndpointAdded: func(e *upstream.Endpoint) any { return g.counters.Endpoint(e.Cluster.Name, e.Name) },
+		EndpointDialer: func(e *upstream.Endpoint, cfg *upstream.TLSConfig) upstream.Dialer { return g.tls.dialer(e, cfg) },
+		ClusterAdded:   func(c *upstream.Cluster) any { return g.counters.Cluster(c.Name) },
+		EndpointAdded:  func(e *upstream.Endpoint) any { return g.counters.Endpoint(e.Cluster.Name, e.Name) },
 		ResolveFailed: func(c *upstream.Cluster, name string, err error) {
 			g.log.Warn("a host name could not be resolved; addresses that were found before stay in use",
 				"cluster", c.Name, "host", name, "error", err)

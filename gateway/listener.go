@@ -33,6 +33,7 @@ type localListener struct {
 	listenerSettings
 	env   *protocols.Env
 	chain *filter.Chain // nil without filters
+	tls   *localTLS     // nil: plaintext
 	// fallback is what becomes of connections that none of the protocols recognises; nil: they are closed.
 	fallback *localListener
 	// logs are the access logs, each with the loop's buffer.
@@ -135,6 +136,9 @@ func (l *listener) Accept(c loop.Conn) loop.Handler {
 	if !local.serves() {
 		local.w.shard.Inc(local.counters.Unserved)
 		return nil
+	}
+	if local.tls != nil {
+		return local.tls.accept(c)
 	}
 	return local.open(c)
 }

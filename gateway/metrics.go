@@ -18,6 +18,7 @@ func DeclaredMetrics() []metrics.Declaration {
 	accesslog.NewManager(slog.New(slog.DiscardHandler)).RegisterMetrics(g.registry)
 	g.declareLoopMetrics()
 	g.declareCodecMetrics()
+	g.declareTLSMetrics()
 	return g.registry.Declared()
 }
 

@@ -20,6 +20,7 @@ type session struct {
 	timer          loop.Timer
 	next, prev     *session
 	received, sent uint64 // what countBytes has counted
+	secure         bool   // bytes come through TLS
 }
 
 // A sessionKind is what a connection is beside what all have in common: the handler of its socket.
@@ -51,14 +52,23 @@ type carrier interface {
 
 // open starts a session on an accepted connection.
 func (l *localListener) open(c loop.Conn) loop.Handler {
-	w := l.w
-	s := session{w: w, l: l, conn: c}
-	w.shard.Inc(l.counters.Connections)
-	w.shard.AddGauge(l.counters.Active, 1)
-	if len(l.protocols) > 1 || l.fallback != nil {
+	s := l.newSession(c)
+	return s.meet()
+}
+
+// newSession counts a connection, of which it is not known what it speaks.
+func (l *localListener) newSession(c loop.Conn) session {
+	l.w.shard.Inc(l.counters.Connections)
+	l.w.shard.AddGauge(l.counters.Active, 1)
+	return session{w: l.w, l: l, conn: c}
+}
+
+// meet makes s a session of the only protocol that there is, or of the one that its first bytes show.
+func (s session) meet() loop.Handler {
+	if len(s.l.protocols) > 1 || s.l.fallback != nil {
 		return newDetector(s)
 	}
-	return s.speak(l.protocols[0])
+	return s.speak(s.l.protocols[0])
 }
 
 // speak makes s a session of the kind that p needs. s itself is void afterwards.

@@ -100,7 +100,7 @@ func (st *stream) refuse(r protocols.Reason, detail string) {
 
 // redirect answers with a Location.
 func (st *stream) redirect() {
-	b := st.route.AppendLocation(st.w.scratch[:0], &st.req, "http")
+	b := st.route.AppendLocation(st.w.scratch[:0], &st.req, st.s.scheme())
 	st.w.scratch = b
 	st.w.giveHead(st)
 	st.resp.SetAnswer(st.route.RedirectCode(), "", 0)

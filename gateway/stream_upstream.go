@@ -138,6 +138,9 @@ func (st *stream) Failed(r protocols.Reason, e *upstream.Endpoint) {
 	case st.route.retry.RetriesLoss(r, false) && st.mayRetry():
 		st.backoff()
 	default:
+		if r == protocols.ReasonConnectFailed {
+			st.detail = dialDetail(e)
+		}
 		st.fail(r)
 	}
 }

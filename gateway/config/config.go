@@ -68,7 +68,8 @@ type Listener struct {
 	Bind        bool
 	IdleTimeout time.Duration // of a keep-alive connection; 0: 75 s; < 0: none
 	AccessLogs  []AccessLog
-	MaxConns    int // 0: 10 000; < 0: none
+	MaxConns    int         // 0: 10 000; < 0: none
+	TLS         *TLSContext // nil: plaintext
 	// Exactly one of these is set, but for HTTP.Fallback, which needs both; none: the listener accepts and closes, which the gateway warns about.
 	HTTP *HTTPProxy
 	TCP  *TCPProxy

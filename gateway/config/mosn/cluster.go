@@ -10,6 +10,7 @@ import (
 )
 
 func (r *reader) manager(o object) {
+	r.managerTLS = r.clusterTLS(o.node("tls_context"))
 	clusters, dir := o.node("clusters"), o.node("clusters_configs")
 	if dir != nil && !dir.inert() {
 		if clusters != nil && !clusters.inert() {
@@ -55,6 +56,7 @@ func (r *reader) cluster(n *node) {
 	c.Protocol = r.upstreamProtocol(o, "protocol")
 	c.MaxConnectionAge = o.interval("max_connection_age")
 	r.multiplex(o, &c)
+	r.secure(o, &c)
 	r.dns(o, &c.DNS)
 	r.cfg.Clusters = append(r.cfg.Clusters, c)
 }
@@ -119,6 +121,7 @@ func (r *reader) host(n *node, c *upstream.ClusterConfig) {
 		}
 		h.Weight = uint32(min(weight, heaviest)) //nolint:gosec // within range
 	}
+	h.TLSDisable = o.boolean("tls_disable", false)
 	h.Metadata = r.metadata(o.node("metadata"))
 	c.Hosts = append(c.Hosts, h)
 }

@@ -106,6 +106,7 @@ func (r *reader) filterChain(o object, l *config.Listener) {
 		c.filter(r.object(n, filterSchema))
 	}
 	c.end()
+	r.listenerTLS(o, chain, l)
 }
 
 // A chainReader reads the network filters of one listener.

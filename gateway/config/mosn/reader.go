@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sluice/gateway/config"
+	"sluice/upstream"
 )
 
 // maxProblems bounds what one document can make us say.
@@ -29,9 +30,11 @@ type reader struct {
 
 	clusters names // that exist
 	routers  names
-	refs     []reference
-	places   map[string]*node // by Origin
-	ports    []boundPort
+	// managerTLS is the tls_context of the cluster manager.
+	managerTLS *upstream.TLSConfig
+	refs       []reference
+	places     map[string]*node // by Origin
+	ports      []boundPort
 }
 
 func (r *reader) add(p config.Problem) {

@@ -4,8 +4,8 @@ package mosn
 // is made from it (see TestCompatibilityPage).
 
 const (
-	noTLSIn  = "the port would speak plaintext; put a TLS terminator in front, or remove it"
-	noTLSOut = "requests would leave in plaintext; remove it if that is meant"
+	noSDS    = "certificates come from files here; name them in cert_chain and private_key"
+	noVerify = "peers would be let in that it refuses"
 	noSubset = "requests would reach hosts outside of the subset"
 
 	alwaysStreams = "bodies are always streamed, and small ones are kept for a retry all the same"
@@ -34,11 +34,10 @@ var serverSchema = newSchema("a server",
 
 var listenerSchema = newSchema("a listener",
 	reads("name", "address", "bind_port", "network", "access_logs", "filter_chains", "stream_filters", "listener_filters",
-		"connection_idle_timeout", "max_connections"),
+		"connection_idle_timeout", "max_connections", "inspector"),
 	ignores("it only labels", "type"),
 	ignores("MOSN does not read it either; see access_logs and default_log_path", "log_path"),
 	ignores("it is for UDP; TCP listeners share their port among the loops by themselves", "reuseport"),
-	ignores("without a tls_context every connection is plaintext", "inspector"),
 	ignores("buffers are sized by the loop", "default_read_buffer_size"),
 	refuses("connections would go to the listener's own routes instead of where they were going", "use_original_dst"),
 )
@@ -46,9 +45,28 @@ var listenerSchema = newSchema("a listener",
 var accessLogSchema = newSchema("an access log", reads("log_path", "log_format"))
 
 var filterChainSchema = newSchema("a filter chain",
-	reads("filters"),
+	reads("filters", "tls_context", "tls_context_set"),
 	ignores("MOSN does not use it either", "match"),
-	refusesIf(statusOn, noTLSIn, "tls_context", "tls_context_set"),
+)
+
+var listenerTLSSchema = newSchema("the tls_context of a listener",
+	reads("status", "server_name", "ca_cert", "cert_chain", "private_key", "verify_client", "require_client_cert", "cipher_suites",
+		"ecdh_curves", "min_version", "max_version", "alpn"),
+	ignores("MOSN does not use it either", "ticket"),
+	refuses(noVerify, "type", "extend_verify", "callbacks"),
+	refuses("any certificate of a client would do; leave verify_client out if none is needed", "insecure_skip"),
+	refuses("the port would speak plaintext when its certificate is bad; inspector serves both", "fall_back"),
+	refuses(noSDS, "sds_source"),
+)
+
+var clusterTLSSchema = newSchema("the tls_context of a cluster",
+	reads("status", "server_name", "ca_cert", "cert_chain", "private_key", "insecure_skip", "cipher_suites", "ecdh_curves",
+		"min_version", "max_version", "alpn"),
+	ignores("MOSN does not use it either", "ticket"),
+	ignores("it belongs to listeners", "verify_client", "require_client_cert"),
+	refuses(noVerify, "type", "extend_verify", "callbacks"),
+	refuses("requests would leave in plaintext when the certificate is bad", "fall_back"),
+	refuses(noSDS, "sds_source"),
 )
 
 var filterSchema = newSchema("a filter",
@@ -172,15 +190,15 @@ var headerOptionSchema = newSchema("a header to add", reads("header", "append"))
 var headerSchema = newSchema("a header", reads("key", "value"))
 
 var managerSchema = newSchema("the cluster manager",
-	reads("clusters", "clusters_configs"),
+	reads("clusters", "clusters_configs", "tls_context"),
 	ignores("every cluster has pools of its own", "cluster_pool_enable"),
-	refusesIf(statusOn, noTLSOut, "tls_context"),
 )
 
 var clusterSchema = newSchema("a cluster",
 	reads("name", "type", "lb_type", "hosts", "mark", "circuit_breakers", "connect_timeout", "idle_timeout", "lbconfig",
 		"dns_refresh_rate", "respect_dns_ttl", "dns_lookup_family", "dns_resolvers", "dns_resolver_file", "dns_resolver_port",
-		"source_address", "protocol", "keepalive", "max_concurrent_streams", "max_connection_age"),
+		"source_address", "protocol", "keepalive", "max_concurrent_streams", "max_connection_age",
+		"tls_context", "cluster_manager_tls"),
 	ignores("MOSN does not use it either", "sub_type", "max_request_per_conn", "conn_buffer_limit_bytes"),
 	ignores("every cluster has pools of its own", "cluster_pool_enable"),
 	ignores("it belongs to lb_type LB_ORIGINAL_DST", "original_dst_lb_config"),
@@ -188,15 +206,12 @@ var clusterSchema = newSchema("a cluster",
 	lacks("new hosts get their whole share at once", "slow_start"),
 	lacks("nothing subscribes, so only the hosts that stand here are used", "spec"),
 	refuses(noSubset, "lb_subset_config"),
-	refusesIf(statusOn, noTLSOut, "tls_context"),
-	refuses(noTLSOut, "cluster_manager_tls"),
 )
 
 var keepaliveSchema = newSchema("keepalive", reads("interval", "timeout"))
 
 var hostSchema = newSchema("a host",
-	reads("address", "hostname", "weight", "metadata"),
-	ignores("no cluster uses TLS yet", "tls_disable"),
+	reads("address", "hostname", "weight", "metadata", "tls_disable"),
 )
 
 var breakerSchema = newSchema("a circuit breaker",
@@ -240,12 +255,12 @@ var prometheusSchema = newSchema("the config of a prometheus sink",
 // allSchemas lists the table in the order of the compatibility page.
 func allSchemas() []*schema {
 	return []*schema{
-		documentSchema, serverSchema, listenerSchema, accessLogSchema, filterChainSchema, filterSchema, proxySchema,
+		documentSchema, serverSchema, listenerSchema, accessLogSchema, filterChainSchema, listenerTLSSchema, filterSchema, proxySchema,
 		extendSchema, http1Schema, http2ExtendSchema, boltExtendSchema, http2Schema, boltSchema, forwardedSchema, timeoutsSchema, limitsSchema,
 		transcoderSchema, http2boltSchema, grpcWebSchema, tcpProxySchema, tcpRouteSchema, cidrSchema,
 		routerConfigSchema, virtualHostSchema, ruleSchema, matchSchema, headerMatchSchema, routeSchema, weightedSchema,
 		weightedClusterSchema, retrySchema, regexRewriteSchema, patternSchema, redirectSchema, directSchema,
-		headerOptionSchema, headerSchema, managerSchema, clusterSchema, keepaliveSchema, hostSchema, breakerSchema, lbConfigSchema,
+		headerOptionSchema, headerSchema, managerSchema, clusterSchema, clusterTLSSchema, keepaliveSchema, hostSchema, breakerSchema, lbConfigSchema,
 		resolversSchema, adminSchema, adminAddressSchema, socketAddressSchema, pprofSchema, metricsSchema, matcherSchema,
 		prometheusSchema,
 	}

@@ -1,0 +1,202 @@
+package gateway
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"sluice/gateway/certificates"
+	"sluice/gateway/config"
+	"sluice/loop"
+	"sluice/loop/secure"
+	"sluice/protocols"
+	"sluice/upstream"
+)
+
+// ticketLife is how long a key makes session tickets; the two before it are still accepted.
+const ticketLife = time.Hour
+
+// transport is what a gateway has of TLS, if a listener or a cluster has any.
+type transport struct {
+	log      *slog.Logger
+	executor secure.Executor
+	workers  *secure.Workers  // nil when the executor is a test's
+	down, up []*secure.Engine // by loop: those of listeners and of clusters
+	tickets  *secure.TicketKeys
+	clients  map[*upstream.TLSConfig]*tls.Config
+	stores   []certificateStore
+	stops    []func()
+}
+
+// A certificateStore belongs to a listener or a cluster.
+type certificateStore struct {
+	owner string
+	*certificates.Store
+}
+
+// newTransport makes what cfg needs of TLS; nil when that is nothing. executor is a test's, or nil.
+func newTransport(cfg *config.Config, loops []loop.Loop, log *slog.Logger, executor secure.Executor) (*transport, error) {
+	used := false
+	for i := range cfg.Listeners {
+		used = used || cfg.Listeners[i].TLS != nil
+	}
+	for i := range cfg.Clusters {
+		used = used || cfg.Clusters[i].TLS != nil
+	}
+	if !used {
+		return nil, nil
+	}
+	t := &transport{log: log, executor: executor, tickets: secure.NewTicketKeys(), clients: map[*upstream.TLSConfig]*tls.Config{}}
+	for i := range cfg.Clusters {
+		c := &cfg.Clusters[i]
+		if c.TLS == nil {
+			continue
+		}
+		if c.TLS.InsecureSkip {
+			log.Warn("INSECURE: the certificates of a cluster's hosts are not verified, anybody can pretend to be them",
+				"cluster", c.Name, "configured at", c.TLS.Origin)
+		}
+		if t.clients[c.TLS] != nil {
+			continue
+		}
+		client, err := t.client(c.Name, c.TLS)
+		if err != nil {
+			t.close()
+			return nil, fmt.Errorf("%s: cluster %q: %w", c.TLS.Origin, c.Name, err)
+		}
+		t.clients[c.TLS] = client
+	}
+	if executor == nil {
+		t.workers = secure.NewWorkers(secure.WorkersOptions{})
+		t.executor = t.workers
+	}
+	for _, l := range loops {
+		o := secure.EngineOptions{Executor: t.executor}
+		t.down, t.up = append(t.down, secure.NewEngine(l, o)), append(t.up, secure.NewEngine(l, o))
+	}
+	t.stops = append(t.stops, t.tickets.RotateEvery(ticketLife))
+	return t, nil
+}
+
+// close ends what runs beside the loops, which have stopped.
+func (t *transport) close() {
+	for _, stop := range t.stops {
+		stop()
+	}
+	if t.workers != nil {
+		t.workers.Close()
+	}
+}
+
+// open reads certificates and watches them.
+func (t *transport) open(owner string, sources []certificates.Source) (*certificates.Store, error) {
+	store, err := certificates.Open(sources, certificates.Options{Logger: t.log.With("owner", owner)})
+	if err != nil {
+		return nil, err
+	}
+	t.stops = append(t.stops, store.Watch(0))
+	t.stores = append(t.stores, certificateStore{owner, store})
+	return store, nil
+}
+
+// server makes the Config of a listener's TLS. spoken are the protocols that the listener knows.
+func (t *transport) server(name string, cfg *config.TLSContext, spoken []*protocols.Protocol) (*secure.Config, error) {
+	fail := func(err error) (*secure.Config, error) {
+		return nil, fmt.Errorf("%s: listener %q: %w", cfg.Origin, name, err)
+	}
+	var sources []certificates.Source
+	for _, c := range cfg.Certificates {
+		sources = append(sources, certificates.Source{Chain: c.Chain, Key: c.Key, Names: c.Names})
+	}
+	store, err := t.open("listener "+name, sources)
+	if err != nil {
+		return fail(err)
+	}
+	p := secure.Policy{
+		GetCertificate: store.GetCertificate, Protocols: cfg.Protocols, MinVersion: cfg.MinVersion, MaxVersion: cfg.MaxVersion,
+		CipherSuites: cfg.CipherSuites, Curves: cfg.Curves, ClientAuth: cfg.ClientAuth, Tickets: t.tickets,
+		Binding: fmt.Sprintf("%q %q", cfg.Certificates, cfg.CAs),
+	}
+	if cfg.ClientAuth != tls.NoClientCert {
+		if p.ClientCAs, err = pool(cfg.CAs); err != nil {
+			return fail(err)
+		}
+	}
+	if p.Protocols == nil {
+		p.Protocols = offered(spoken)
+	}
+	return p.Config(), nil
+}
+
+// offered are the names that protocols have in ALPN, most wanted first. Only HTTP's are known to its clients.
+func offered(spoken []*protocols.Protocol) (names []string) {
+	for _, name := range []string{config.ALPNHTTP2, config.ALPNHTTP1} {
+		if speaking(spoken, name) != nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// speaking returns the protocol that name stands for in ALPN, if it is among spoken.
+func speaking(spoken []*protocols.Protocol, name string) *protocols.Protocol {
+	id := map[string]protocols.ProtocolID{
+		config.ALPNHTTP1: protocols.ProtocolHTTP1, config.ALPNHTTP2: protocols.ProtocolHTTP2, config.ALPNBolt: protocols.ProtocolBolt,
+	}[name]
+	for _, p := range spoken {
+		if p.ID == id && id != protocols.ProtocolUnknown {
+			return p
+		}
+	}
+	return nil
+}
+
+// client makes what a cluster's endpoints have in common.
+func (t *transport) client(name string, cfg *upstream.TLSConfig) (*tls.Config, error) {
+	c := &tls.Config{
+		ServerName: cfg.ServerName, InsecureSkipVerify: cfg.InsecureSkip, //nolint:gosec // it is asked for, and logged
+		MinVersion: cfg.MinVersion, MaxVersion: cfg.MaxVersion, CipherSuites: cfg.CipherSuites, NextProtos: cfg.Protocols,
+		DynamicRecordSizingDisabled: true,
+	}
+	if c.MinVersion == 0 {
+		c.MinVersion = tls.VersionTLS12
+	}
+	for _, id := range cfg.Curves {
+		c.CurvePreferences = append(c.CurvePreferences, tls.CurveID(id))
+	}
+	var err error
+	if cfg.CAs != "" {
+		if c.RootCAs, err = pool(cfg.CAs); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Chain != "" {
+		store, err := t.open("cluster "+name, []certificates.Source{{Chain: cfg.Chain, Key: cfg.Key}})
+		if err != nil {
+			return nil, err
+		}
+		c.GetClientCertificate = store.GetClientCertificate
+	}
+	return c, nil
+}
+
+// pool reads certificates that sign others: where is a path, or PEM text.
+func pool(where string) (*x509.CertPool, error) {
+	text, name := []byte(where), "the inline CA certificates"
+	if !strings.Contains(where, "-----BEGIN ") {
+		var err error
+		if text, err = os.ReadFile(where); err != nil {
+			return nil, fmt.Errorf("the CA certificates can't be read: %w", err)
+		}
+		name = where
+	}
+	p := x509.NewCertPool()
+	if !p.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("there is no certificate in %s; expected PEM text", name)
+	}
+	return p, nil
+}
