@@ -343,3 +343,16 @@ func TestTLSBadCertificates(t *testing.T) {
 		}
 	}
 }
+
+// TestTLSH2spec is TestH2spec over TLS.
+func TestTLSH2spec(t *testing.T) {
+	interopTool(t, "h2spec")
+	w, ca := newWorld(t), newAuthority(t)
+	upstream := w.h2Server(func(rw http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // a case that fails resets it
+		_, _ = io.WriteString(rw, "hello") // as above
+	})
+	addr := w.proxy(sketch{speaks: "Http1,Http2", hosts: []string{upstream}, route: `"upstream_protocol":"Http1"`,
+		chain: `"tls_context":` + ca.context("", "a.test")})
+	h2spec(t, w, addr, "/", 146, []string{"-t", "-k"})
+}
