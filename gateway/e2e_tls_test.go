@@ -189,8 +189,9 @@ func TestTLSDownstream(t *testing.T) {
 func TestTLSClientCertificates(t *testing.T) {
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.handler(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "in") })
-	addr := w.proxy(sketch{hosts: []string{upstream}, chain: `"tls_context":` +
-		ca.context(fmt.Sprintf(`,"verify_client":true,"require_client_cert":true,"ca_cert":%q`, ca.PEM), "a.test")})
+	g := w.start(sketch{hosts: []string{upstream}, document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`,
+		chain: `"tls_context":` + ca.context(fmt.Sprintf(`,"verify_client":true,"require_client_cert":true,"ca_cert":%q`, ca.PEM), "a.test")}.String())
+	addr, admin := g.addr("l"), g.AdminAddr()
 	known, stranger := ca.certificate("me.test"), newAuthority(t).certificate("me.test")
 	for _, tt := range []struct {
 		name string
@@ -207,6 +208,18 @@ func TestTLSClientCertificates(t *testing.T) {
 		}
 		if (err == nil) != tt.ok {
 			t.Errorf("certificate %s: %v", tt.name, err)
+		}
+	}
+	_, port, _ := net.SplitHostPort(admin)
+	metrics := fetch(t, w.client(), "http://127.0.0.1:"+port+"/metrics")
+	for _, line := range []string{
+		`sluice_tls_handshake_failures_total{reason="no_peer_certificate",side="down"} 1`,
+		`sluice_tls_handshake_failures_total{reason="unknown_authority",side="down"} 1`,
+		`sluice_tls_handshakes_total{side="down"} 1`,
+		`sluice_tls_certificate_expiry_days{certificate="(inline)",owner="listener l"} 0.9`,
+	} {
+		if !strings.Contains(metrics, line) {
+			t.Errorf("the metrics have no %s in\n%s", line, metrics)
 		}
 	}
 }

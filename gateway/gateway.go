@@ -44,8 +44,7 @@ type Gateway struct {
 	counters  *metrics.Set
 	protocols map[string]*protocols.Protocol
 	group     *loop.Group
-	tls       *transport      // nil without TLS
-	executor  secure.Executor // of handshakes, in tests; nil: threads
+	tls       *transport // nil without TLS
 	workers   []*worker
 	clusters  *upstream.Manager
 	listeners []*listener
@@ -110,7 +109,7 @@ func (g *Gateway) build(loops []loop.Loop) error {
 		g.workers = append(g.workers, newWorker(g, l))
 	}
 	var err error
-	if g.tls, err = newTransport(g.cfg, loops, g.log, g.executor); err != nil {
+	if g.tls, err = newTransport(g.cfg, loops, g.log); err != nil {
 		return err
 	}
 	g.clusters = upstream.NewManager(loops, g.hooks())

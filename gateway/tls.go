@@ -23,8 +23,7 @@ const ticketLife = time.Hour
 // transport is what a gateway has of TLS, if a listener or a cluster has any.
 type transport struct {
 	log      *slog.Logger
-	executor secure.Executor
-	workers  *secure.Workers  // nil when the executor is a test's
+	workers  *secure.Workers
 	down, up []*secure.Engine // by loop: those of listeners and of clusters
 	tickets  *secure.TicketKeys
 	clients  map[*upstream.TLSConfig]*tls.Config
@@ -38,8 +37,8 @@ type certificateStore struct {
 	*certificates.Store
 }
 
-// newTransport makes what cfg needs of TLS; nil when that is nothing. executor is a test's, or nil.
-func newTransport(cfg *config.Config, loops []loop.Loop, log *slog.Logger, executor secure.Executor) (*transport, error) {
+// newTransport makes what cfg needs of TLS; nil when that is nothing.
+func newTransport(cfg *config.Config, loops []loop.Loop, log *slog.Logger) (*transport, error) {
 	used := false
 	for i := range cfg.Listeners {
 		used = used || cfg.Listeners[i].TLS != nil
@@ -50,7 +49,7 @@ func newTransport(cfg *config.Config, loops []loop.Loop, log *slog.Logger, execu
 	if !used {
 		return nil, nil
 	}
-	t := &transport{log: log, executor: executor, tickets: secure.NewTicketKeys(), clients: map[*upstream.TLSConfig]*tls.Config{}}
+	t := &transport{log: log, tickets: secure.NewTicketKeys(), clients: map[*upstream.TLSConfig]*tls.Config{}}
 	for i := range cfg.Clusters {
 		c := &cfg.Clusters[i]
 		if c.TLS == nil {
@@ -70,12 +69,9 @@ func newTransport(cfg *config.Config, loops []loop.Loop, log *slog.Logger, execu
 		}
 		t.clients[c.TLS] = client
 	}
-	if executor == nil {
-		t.workers = secure.NewWorkers(secure.WorkersOptions{})
-		t.executor = t.workers
-	}
+	t.workers = secure.NewWorkers(secure.WorkersOptions{})
 	for _, l := range loops {
-		o := secure.EngineOptions{Executor: t.executor}
+		o := secure.EngineOptions{Executor: t.workers}
 		t.down, t.up = append(t.down, secure.NewEngine(l, o)), append(t.up, secure.NewEngine(l, o))
 	}
 	t.stops = append(t.stops, t.tickets.RotateEvery(ticketLife))
