@@ -44,10 +44,9 @@ func (t *transport) dialer(e *upstream.Endpoint, cfg *upstream.TLSConfig) upstre
 // Dial implements upstream.Dialer.
 func (d *tlsDialer) Dial(l loop.Loop, p *protocols.Protocol, o loop.DialOptions, h loop.Handler) (loop.Conn, error) {
 	cfg := d.rest
-	switch p.ID {
-	case protocols.ProtocolHTTP1:
+	if p.ID == protocols.ProtocolHTTP1 {
 		cfg = d.http1
-	case protocols.ProtocolHTTP2:
+	} else if p.ID == protocols.ProtocolHTTP2 {
 		cfg = d.http2
 	}
 	return d.engines[l.Index()].Dial(o, cfg, h)
