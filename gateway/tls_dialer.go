@@ -44,10 +44,12 @@ func (t *transport) dialer(e *upstream.Endpoint, cfg *upstream.TLSConfig) upstre
 // Dial implements upstream.Dialer.
 func (d *tlsDialer) Dial(l loop.Loop, p *protocols.Protocol, o loop.DialOptions, h loop.Handler) (loop.Conn, error) {
 	cfg := d.rest
-	if p.ID == protocols.ProtocolHTTP1 {
+	switch p.ID { //nolint:exhaustive // the others have no name of their own
+	case protocols.ProtocolHTTP1:
 		cfg = d.http1
-	} else if p.ID == protocols.ProtocolHTTP2 {
+	case protocols.ProtocolHTTP2:
 		cfg = d.http2
+	default:
 	}
 	return d.engines[l.Index()].Dial(o, cfg, h)
 }
