@@ -44,12 +44,12 @@ func (t *transport) dialer(e *upstream.Endpoint, cfg *upstream.TLSConfig) upstre
 // Dial implements upstream.Dialer.
 func (d *tlsDialer) Dial(l loop.Loop, p *protocols.Protocol, o loop.DialOptions, h loop.Handler) (loop.Conn, error) {
 	cfg := d.rest
-	switch p.ID { //nolint:exhaustive // the others have no name of their own
+	switch p.ID {
 	case protocols.ProtocolHTTP1:
 		cfg = d.http1
 	case protocols.ProtocolHTTP2:
 		cfg = d.http2
-	default:
+	default: // the others have no name of their own
 	}
 	return d.engines[l.Index()].Dial(o, cfg, h)
 }
