@@ -10,9 +10,12 @@ import (
 	"sluice/upstream/balance"
 )
 
-// maxWaiting bounds the requests that wait for a connection to one endpoint on one loop. A few dozen HTTP/2 clients bring
-// thousands at once.
-const maxWaiting = 8192
+// maxWaiting bounds the requests that wait for a connection to one endpoint on one loop, and maxWaitingStreams those
+// that wait for a stream: a hundred of these are served by one connection.
+const (
+	maxWaiting        = 1024
+	maxWaitingStreams = 8192
+)
 
 // shareEvery is how often a loop tells the others its counts of requests in flight, and looks at theirs.
 const shareEvery = 100 * time.Millisecond
@@ -122,7 +125,7 @@ func (l *Local) Acquire(r *Request, x Exchange) (*Lease, *Wait, protocols.Reason
 		}
 	}
 	ln := h.lane(r.Protocol)
-	if ln.waiting >= maxWaiting {
+	if ln.waiting >= maxWaitingStreams || !r.Protocol.Multiplexed && ln.waiting >= maxWaiting {
 		h.drop()
 		return nil, nil, protocols.ReasonOverflow
 	}

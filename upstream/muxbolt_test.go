@@ -44,7 +44,7 @@ func TestBoltOneConnection(t *testing.T) {
 		cfg := rigConfig()
 		cfg.Limits.Connections = tc.limit
 		r := newBoltRig(t, cfg)
-		calls := r.calls(min(tc.calls, maxWaiting))
+		calls := r.calls(min(tc.calls, maxWaitingStreams))
 		r.l.Run()
 		r.wantServers(tc.want)
 		for done := false; !done; {

@@ -244,14 +244,14 @@ func TestTooManyWait(t *testing.T) {
 	r := newRig(t, rigConfig())
 	r.l.Hang(looptest.Addr("10.0.0.1", 80))
 	r.l.Do(func() {
-		for range maxWaiting {
+		for range maxWaitingStreams {
 			c := &call{}
 			c.prepare(r)
 			c.acquire()
 		}
 	})
 	want(t, []*call{r.call()}, "refused overflow")
-	if n := len(r.l.Dials()); n != (maxWaiting+99)/100 {
+	if n := len(r.l.Dials()); n != (maxWaitingStreams+99)/100 {
 		t.Errorf("%d dials", n)
 	}
 	r.l.Advance(11 * time.Second)
