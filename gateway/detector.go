@@ -14,13 +14,12 @@ const detectTimeout = 5 * time.Second
 type detector struct {
 	session
 	unread int
-	since  time.Duration
 }
 
 func newDetector(base session) *detector {
-	d := &detector{session: base, since: base.w.loop.Now()}
+	d := &detector{session: base}
 	d.begin(d)
-	d.armAt(d.since + detectTimeout)
+	d.armAt(d.w.loop.Now() + detectTimeout)
 	return d
 }
 

@@ -71,7 +71,8 @@ func (st *stream) replyGRPC(code grpcCode, message []byte) {
 	h.Status = 200
 	h.AddString("content-type", "application/grpc")
 	h.AddInt("grpc-status", int64(code))
-	h.Add("grpc-message", appendPercent(st.w.value[:0], message))
+	st.w.value = appendPercent(st.w.value[:0], message)
+	h.Add("grpc-message", st.w.value)
 	st.answerLocally(nil)
 }
 

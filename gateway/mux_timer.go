@@ -93,9 +93,7 @@ func (m *mux) Expired(_ *loop.Timer, now time.Duration) {
 // streamExpired ends an exchange that made no progress.
 func (m *mux) streamExpired(st *stream) {
 	switch r := st.stalled(); r {
-	case protocols.ReasonSlowReader:
-		st.cut(r)
-	case protocols.ReasonIdleTimeout:
+	case protocols.ReasonSlowReader, protocols.ReasonIdleTimeout:
 		st.cut(r)
 	default:
 		st.moved = m.w.loop.Now() // the client has its time to take the answer
@@ -111,12 +109,11 @@ func (m *mux) idleExpired(now time.Duration) {
 		m.close(loop.CloseFlushed, nil)
 	case m.phase == muxLeaving:
 		m.close(loop.CloseFlushed, nil)
-	case m.w.draining != drainOff:
-		m.drain(now)
-		m.moved = now
 	default:
 		// A request that is on its way is not lost: the client learns that it was not processed.
-		m.w.shard.Inc(m.l.counters.Failed[protocols.ReasonIdleTimeout])
+		if m.w.draining == drainOff {
+			m.w.shard.Inc(m.l.counters.Failed[protocols.ReasonIdleTimeout])
+		}
 		m.drain(now)
 		m.moved = now
 	}

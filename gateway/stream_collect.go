@@ -2,8 +2,8 @@ package gateway
 
 import "sluice/protocols"
 
-// errCollected is why a message without an announced length could not become one of a protocol that needs it.
-const errCollected = "the message has no announced length, which Bolt needs, and is longer than bolt.collect_bytes"
+// tooLongToCollect is why a message without an announced length could not become one of a protocol that needs it.
+const tooLongToCollect = "the message has no announced length, which Bolt needs, and is longer than bolt.collect_bytes"
 
 // collects reports whether the request has to be complete before its head can be told: its length is not known, and the
 // upstream's protocol says it in front.
@@ -15,7 +15,7 @@ func (st *stream) collects() bool {
 func (st *stream) collect(ev *protocols.Event) protocols.Verdict {
 	f := &st.request
 	if f.hold.waiting()+len(ev.Data) > st.s.l.collect {
-		st.detail = errCollected
+		st.detail = tooLongToCollect
 		st.fail(protocols.ReasonBodyTooLarge)
 		return protocols.More
 	}
@@ -54,7 +54,7 @@ func (st *stream) collectsAnswer(end bool) bool {
 func (st *stream) collectAnswer(ev *protocols.Event) protocols.Verdict {
 	f := &st.answer
 	if f.hold.waiting()+len(ev.Data) > st.s.l.collect {
-		st.detail = errCollected
+		st.detail = tooLongToCollect
 		st.fail(protocols.ReasonUpstreamProtocol)
 		return protocols.Pause
 	}

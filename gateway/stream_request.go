@@ -99,7 +99,7 @@ func (st *stream) sendRequest(ev *protocols.Event, came int) protocols.Verdict {
 	if st.state == upstreamLeased {
 		st.buffered = st.lease.Buffered()
 	}
-	if !ev.End {
+	if st.request.state != directionEnded { // filters may have left something to send in front of its trailers
 		st.request.state = directionFull
 		st.carrier.pauseInput(st)
 		st.carrier.watch(st)
