@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sluice/loop"
+	"sluice/loop/secure"
 	"sluice/protocols"
 )
 
@@ -227,6 +228,12 @@ func (s *serial) tunnelled(*stream) {
 
 // endInput tells the codec that nothing comes behind rest, in the middle of an exchange.
 func (s *serial) endInput(rest []byte) {
+	if c, ok := s.conn.(*secure.Conn); ok && s.phase == phaseTunnel && c.Truncated() {
+		// A FIN without close_notify may be anybody's: it is passed on as an abort, not as the end of what was to be said.
+		s.stream.gone(protocols.ReasonClientGone)
+		s.close(loop.CloseReset, nil)
+		return
+	}
 	err := s.codec.DecodeEOF(s.w.loop.Now(), rest, s, s.conn)
 	if err != nil && s.phase != phaseClosing && s.stream != nil {
 		s.stream.gone(protocols.ReasonClientGone)

@@ -30,6 +30,7 @@ const (
 	ReasonOverflow                    // a limit of the cluster or of this process was reached
 	ReasonUpstreamReset               // the upstream closed or reset before the head of its answer
 	ReasonUpstreamCut                 // the upstream closed or reset within its answer
+	ReasonUpstreamTruncated           // the upstream ended TLS without close_notify where only its end delimits the answer
 	ReasonUpstreamProtocol            // the upstream broke its protocol
 	ReasonUpstreamHeadTooLarge        // response head over its limit
 	ReasonRequestTimeout              // the route's timeout passed
@@ -69,6 +70,7 @@ var reasons = [NumReasons]struct {
 	ReasonOverflow:             {"overflow", 503, "too many requests or connections"},
 	ReasonUpstreamReset:        {"upstream_reset", 502, "the upstream closed the connection before it answered"},
 	ReasonUpstreamCut:          {"upstream_cut", 502, "the upstream closed the connection within its answer"},
+	ReasonUpstreamTruncated:    {"upstream_truncated", 502, "the upstream ended TLS without close_notify, which an answer without a length needs"},
 	ReasonUpstreamProtocol:     {"upstream_protocol_error", 502, "the upstream's answer is malformed"},
 	ReasonUpstreamHeadTooLarge: {"upstream_head_too_large", 502, "the upstream's response head is too large"},
 	ReasonRequestTimeout:       {"request_timeout", 504, "the upstream did not answer in time"},

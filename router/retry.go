@@ -166,7 +166,7 @@ func (p *RetryPolicy) RetriesLoss(r protocols.Reason, unprocessed bool) bool {
 	switch r {
 	case protocols.ReasonConnectFailed, protocols.ReasonConnectTimeout, protocols.ReasonNoHealthyEndpoint:
 		return c.Has(RetryConnectFailure)
-	case protocols.ReasonUpstreamReset, protocols.ReasonUpstreamCut, protocols.ReasonUpstreamProtocol,
+	case protocols.ReasonUpstreamReset, protocols.ReasonUpstreamCut, protocols.ReasonUpstreamTruncated, protocols.ReasonUpstreamProtocol,
 		protocols.ReasonUpstreamHeadTooLarge, protocols.ReasonTryTimeout, protocols.ReasonPeerSilent, protocols.ReasonDrained:
 		return c.Has(RetryReset)
 	default:

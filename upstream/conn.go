@@ -116,11 +116,19 @@ func (c *conn) settle(clean bool) {
 // abort implements carrier.
 func (c *conn) abort(l *Lease, _ protocols.Reason) {
 	l.end()
+	if c.codec.Status().Phase == protocols.PhaseTunnel {
+		c.closeAs(loop.CloseReset, nil) // a FIN would say that what came is all there is
+		return
+	}
 	c.close(nil)
 }
 
 // close ends the connection; Closed follows from the loop.
 func (c *conn) close(err error) { c.closeAs(loop.CloseNow, err) }
+
+// part ends a connection that nobody uses. RFC 8446 section 6.1: "Each party MUST send a "close_notify" alert before closing
+// its write side of the connection".
+func (c *conn) part() { c.closeAs(loop.CloseFlushed, nil) }
 
 func (c *conn) closeAs(how loop.CloseMode, err error) {
 	if c.state == connClosing {
@@ -196,11 +204,11 @@ func (c *conn) fail(err error) {
 func (c *conn) ReadClosed(lc loop.Conn, rest []byte) {
 	c.remote = true
 	if c.state != connLeased {
-		c.close(nil)
+		c.part()
 		return
 	}
 	c.decoding = true
-	err := c.codec.DecodeEOF(c.now(), rest, c, lc)
+	err := c.decodeEnd(lc, rest)
 	c.decoding = false
 	switch {
 	case c.state == connReleasing:
@@ -208,7 +216,7 @@ func (c *conn) ReadClosed(lc loop.Conn, rest []byte) {
 	case c.state == connClosing:
 	case err != nil:
 		c.close(err)
-		c.lost(protocols.ReasonNone)
+		c.lost(endReason(err))
 	case c.lease.exchange != nil && !c.ending():
 		// A clean end between messages, but the answer has not come.
 		c.close(nil)
@@ -256,7 +264,7 @@ func (c *conn) Closed(_ loop.Conn, err error) {
 // Expired implements loop.Expirer: the connection was idle for long enough.
 func (c *conn) Expired(_ *loop.Timer, now time.Duration) {
 	if c.state == connIdle && now >= c.idleEnd {
-		c.close(nil)
+		c.part()
 	}
 }
 

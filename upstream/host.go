@@ -196,7 +196,7 @@ const maxTurns = 16
 func (h *host) offer(c *conn) {
 	starving := h.wanted(c.lane)
 	if starving && c.turns >= maxTurns {
-		c.close(nil)
+		c.part()
 		return
 	}
 	if w := h.next(c.lane); w != nil {
@@ -210,7 +210,7 @@ func (h *host) offer(c *conn) {
 		return
 	}
 	if h.index < 0 || starving || c.single() {
-		c.close(nil)
+		c.part()
 		return
 	}
 	h.sated()
@@ -261,7 +261,7 @@ func (l *Local) yield(e *Endpoint) {
 func (h *host) evict(ln *lane) {
 	for _, c := range h.idle {
 		if c.lane != ln {
-			c.close(nil)
+			c.part()
 			return
 		}
 	}
@@ -321,7 +321,7 @@ func (h *host) retire() {
 	for len(h.idle) > 0 {
 		c := h.idle[len(h.idle)-1]
 		h.idle = h.idle[:len(h.idle)-1]
-		c.close(nil)
+		c.part()
 	}
 	for _, ln := range h.lanes {
 		for len(ln.open) > 0 {

@@ -55,7 +55,11 @@ func (m *muxConn) readEnd(c loop.Conn, rest []byte) {
 	m.lane.inside = m
 	err := m.mux.DecodeEOF(m.now(), rest, m, c)
 	m.lane.inside = nil
-	m.shut(loop.CloseNow, err, protocols.ReasonNone)
+	how := loop.CloseNow
+	if m.streams == 0 && err == nil {
+		how = loop.CloseFlushed // nothing is lost: see conn.part
+	}
+	m.shut(how, err, protocols.ReasonNone)
 }
 
 // Drained implements loop.Handler.

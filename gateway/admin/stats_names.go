@@ -110,7 +110,7 @@ func byReason(m map[string]int64, one *metrics.Series) {
 	switch last(one) {
 	case "client_gone":
 		put(m, "request_local_reset", one)
-	case "upstream_reset", "upstream_cut":
+	case "upstream_reset", "upstream_cut", "upstream_truncated":
 		put(m, "request_remote_reset", one)
 	case "request_timeout", "try_timeout":
 		put(m, "request_timeout", one)
