@@ -178,7 +178,7 @@ func appendReason(dst []byte, r *Record, _ *operand) []byte {
 func appendTransportFailure(dst []byte, r *Record, o *operand) []byte {
 	switch r.Reason {
 	case protocols.ReasonConnectFailed, protocols.ReasonConnectTimeout, protocols.ReasonUpstreamReset,
-		protocols.ReasonUpstreamCut, protocols.ReasonUpstreamProtocol:
+		protocols.ReasonUpstreamCut, protocols.ReasonUpstreamTruncated, protocols.ReasonUpstreamProtocol:
 		return appendReason(dst, r, o)
 	default:
 		return dst
