@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -31,7 +33,7 @@ func (b *bench) startBackend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return answers(ctx, backend, b.backendPort, http1, "/tiny")
+	return answers(ctx, backend, asking{port: b.backendPort, speaks: http1, path: "/tiny"})
 }
 
 // prepareHTTP2 finds h2load and starts the HTTP/2 backends, when a workload needs them: one for each size of answers. A
@@ -89,14 +91,14 @@ func (b *bench) startHTTP2Backend(ctx context.Context, a http2Answer) error {
 		return err
 	}
 	b.http2Ports[a] = port
-	return answers(ctx, backend, port, speaks, "/")
+	return answers(ctx, backend, asking{port: port, speaks: speaks, path: "/"})
 }
 
 // answers waits until a server on a port answers as the backends do, at most 10 s.
-func answers(ctx context.Context, p *process, port int, speaks wire, path string) error {
+func answers(ctx context.Context, p *process, a asking) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("did not answer for 10 s"))
 	defer cancel()
-	ask := asking(port, speaks, path)
+	ask := a.once()
 	for {
 		last := ask(ctx)
 		if last == nil {
@@ -112,21 +114,32 @@ func answers(ctx context.Context, p *process, port int, speaks wire, path string
 	}
 }
 
-// asking is how to make one exchange with a server, in what it speaks.
-func asking(port int, speaks wire, path string) func(ctx context.Context) error {
-	if speaks == bolt {
-		return func(ctx context.Context) error { return callBoltOnce(ctx, port) }
+// An asking is how to make one exchange with a server, in what it speaks.
+type asking struct {
+	port   int
+	speaks wire
+	path   string
+	roots  *x509.CertPool // who signs its certificate; nil: it speaks no TLS
+}
+
+func (a asking) once() func(ctx context.Context) error {
+	if a.speaks == bolt {
+		return func(ctx context.Context) error { return callBoltOnce(ctx, a.port) }
 	}
 	transport := &http.Transport{DisableKeepAlives: true, Protocols: &http.Protocols{}}
-	isHTTP2 := speaks == http2 || speaks == grpc
+	isHTTP2, scheme := a.speaks == http2 || a.speaks == grpc, "http"
 	transport.Protocols.SetHTTP1(!isHTTP2)
-	transport.Protocols.SetUnencryptedHTTP2(isHTTP2)
+	transport.Protocols.SetUnencryptedHTTP2(isHTTP2 && a.roots == nil)
+	transport.Protocols.SetHTTP2(isHTTP2 && a.roots != nil)
+	if a.roots != nil {
+		scheme, transport.TLSClientConfig = "https", &tls.Config{RootCAs: a.roots}
+	}
 	client := http.Client{Transport: transport}
 	ask := askOnce
-	if speaks == grpc {
+	if a.speaks == grpc {
 		ask = callOnce
 	}
-	url := fmt.Sprintf("http://127.0.0.1:%d%s", port, path)
+	url := fmt.Sprintf("%s://127.0.0.1:%d%s", scheme, a.port, a.path)
 	return func(ctx context.Context) error { return ask(ctx, client, url) }
 }
 

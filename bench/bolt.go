@@ -34,7 +34,7 @@ func (b *bench) prepareBolt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return answers(ctx, backend, b.boltPort, bolt, "")
+	return answers(ctx, backend, asking{port: b.boltPort, speaks: bolt})
 }
 
 // What a call of Bolt says: bench/common/bolt.h shows the frames, and what the backend makes of a call's content.

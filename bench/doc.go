@@ -9,6 +9,7 @@
 //	go run ./bench --workload tiny --peer sluice --profile cpu.pprof
 //	go run ./bench --workload h2-h1,h2-h2       # HTTP/2 in front of both kinds of backend
 //	go run ./bench --workload bolt,bolt-16      # Bolt against moving the bytes of its connections one to one
+//	go run ./bench --workload https,https-h2,tls13-full # TLS; a request of tls13-full is a connection and its handshake
 //	make bench-guard                            # a minute: allocations, system calls and CPU ratios against guard.json
 //	make bench-peers                            # install the other proxies, those that can be had
 //
@@ -27,6 +28,10 @@
 // HTTP/2 load comes from h2load, which has no gate: the books are read before it starts and after it has ended, and it makes a
 // fixed number of requests. Its answers are checked by status, number and bytes.
 //
+// Over TLS everybody speaks AES-128-GCM-SHA256 with a P-256 ECDSA certificate that a run makes for itself, and verifies it.
+// In the workloads of handshakes a request is a connection: handshake, close_notify, FIN, and the server's end of it. That
+// each of them was full, or resumed, is what the server has said; anything else is a wrong answer.
+//
 // Bolt's open loop is at half of what the forwarder does under the closed one, and HAProxy takes part in Bolt as a TCP proxy.
 //
 // Every other answer's status, length and bytes are checked. Time that others spent on the proxy's CPU is measured and shown: a
@@ -34,7 +39,7 @@
 //
 // # Code map
 //
-// forwarder/, backend/, http2backend/, load/, boltbackend/ and boltload/ are C, compiled at run time, with what they share in
+// forwarder/, backend/, http2backend/, load/, handshake/, boltbackend/ and boltload/ are C, compiled at run time, with what they share in
 // common/. peers/ has the configurations. peers.go and
 // workload.go are the two tables to extend; runner.go goes through them; account.go reads the kernel's books; summary.go and
 // targets.go judge; report.go prints; page.go and plots.go draw; guard.go compares with what the tree holds.

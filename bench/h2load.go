@@ -40,7 +40,12 @@ func (b *bench) runH2load(ctx context.Context, p *proxy, w workload, n int) (h2l
 		}
 		args = append(args, "--data", message, "--header", "content-type: application/grpc", "--header", "te: trailers")
 	}
-	url := fmt.Sprintf("http://127.0.0.1:%d%s", p.setup.Listen, w.path)
+	scheme := "http"
+	if w.tls != "" {
+		scheme = "https"
+		args = append(args, "--tls13-ciphers", "TLS_AES_128_GCM_SHA256", "--npn-list", "h2") // as the other generators: one suite for all
+	}
+	url := fmt.Sprintf("%s://127.0.0.1:%d%s", scheme, p.setup.Listen, w.path)
 	if w.paths > 0 {
 		list := b.shop.path(fmt.Sprintf("urls-%d", p.setup.Listen))
 		if err := os.WriteFile(list, urls(url, w.paths), 0o644); err != nil {

@@ -98,7 +98,7 @@ func (b *bench) hold(ctx context.Context, port int, w workload) (idlers, error) 
 	if w.link.down == http2 {
 		return holdHTTP2(ctx, port, w)
 	}
-	run, err := b.startLoad(ctx, w.link.down, w.args(port))
+	run, err := b.startWorkload(ctx, w, port)
 	return heldByLoad{b, run}, err
 }
 

@@ -40,6 +40,16 @@ func (b *bench) debian(ctx context.Context, name, pkg string) (string, error) {
 	return path, nil
 }
 
+// debianLibrary installs what a C program is compiled with.
+func (b *bench) debianLibrary(ctx context.Context, pkg string) error {
+	switch _, err := exec.LookPath("apt-get"); {
+	case b.options.noInstall || err != nil || os.Geteuid() != 0:
+		return fmt.Errorf("%s is not installed", pkg)
+	}
+	b.shop.progress("installing %s", pkg)
+	return aptInstall(ctx, pkg)
+}
+
 // lookServer also looks where Debian keeps servers, which is not on every user's PATH.
 func lookServer(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {

@@ -67,6 +67,21 @@ func (b *bench) startLoad(ctx context.Context, speaks wire, args []string) (*loa
 	if speaks == bolt {
 		binary = b.boltLoadBinary
 	}
+	return b.startGenerator(ctx, binary, args)
+}
+
+// startWorkload starts the generator of a workload with more arguments.
+func (b *bench) startWorkload(ctx context.Context, w workload, port int, more ...string) (*loadRun, error) {
+	switch {
+	case w.handshake:
+		return b.startGenerator(ctx, b.handshakeBinary, append(append(w.handshakeArgs(port), "--tls", b.identity.certificate), more...))
+	case w.tls != "":
+		return b.startGenerator(ctx, b.tlsLoadBinary, append(append(w.args(port), "--tls", b.identity.certificate), more...))
+	}
+	return b.startLoad(ctx, w.link.down, append(w.args(port), more...))
+}
+
+func (b *bench) startGenerator(ctx context.Context, binary string, args []string) (*loadRun, error) {
 	cmd := exec.Command(binary, args...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -36,7 +36,7 @@ func TestQuickRunIsAFewWorkloads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := namesOf(o.workloads, workloadName); got != "tiny, load50, idle, h2-h1, h2-h2, bolt" {
+	if got := namesOf(o.workloads, workloadName); got != "tiny, load50, idle, h2-h1, h2-h2, bolt, https, https-h2" {
 		t.Errorf("workloads: %s", got)
 	}
 	if o, err = parseOptions([]string{"--quick", "--workload", "1m"}, &bytes.Buffer{}); err != nil || len(o.workloads) != 1 {

