@@ -12,12 +12,10 @@ import (
 
 	"sluice/gateway/admin"
 	"sluice/gateway/config"
-	"sluice/gateway/filter"
 	"sluice/gateway/telemetry/accesslog"
 	"sluice/gateway/telemetry/logging"
 	"sluice/gateway/telemetry/metrics"
 	"sluice/loop"
-	"sluice/loop/secure"
 	"sluice/protocols"
 	"sluice/upstream"
 )
@@ -137,55 +135,6 @@ func (g *Gateway) build(loops []loop.Loop) error {
 	return nil
 }
 
-// newListener makes a listener with its part on every loop.
-func (g *Gateway) newListener(cfg *config.Listener, tables map[string]*table) (*listener, error) {
-	l := &listener{cfg: cfg, counters: g.counters.Listener(cfg.Name)}
-	settings := g.settings(cfg, tables)
-	var chain func() *filter.Chain
-	if cfg.HTTP != nil {
-		var err error
-		if chain, err = compileFilters(g.filtersOf(cfg.HTTP)); err != nil {
-			return nil, err
-		}
-	}
-	var handshake *secure.Config
-	if cfg.TLS != nil {
-		var err error
-		if handshake, err = g.tls.server(cfg.Name, cfg.TLS, settings.protocols); err != nil {
-			return nil, err
-		}
-	}
-	for i, w := range g.workers {
-		local := &localListener{w: w, counters: l.counters, listenerSettings: settings, env: protocols.NewEnv(settings.limits)}
-		local.env.Announce = settings.announce
-		if handshake != nil {
-			local.tls = &localTLS{l: local, engine: g.tls.down[i], cfg: handshake, inspector: cfg.TLS.Inspector}
-		}
-		if chain != nil {
-			local.chain = chain()
-		}
-		for _, a := range cfg.AccessLogs {
-			format, warnings := accesslog.Compile(a.Format)
-			if i == 0 {
-				for _, warning := range warnings {
-					g.log.Warn("access log format", "listener", cfg.Name, "path", a.Path, "problem", warning)
-				}
-			}
-			file, err := g.access.Open(a.Path)
-			if err != nil {
-				return nil, fmt.Errorf("listener %q: %w", cfg.Name, err)
-			}
-			local.logs = append(local.logs, localLog{format: format, buffer: w.buffers.Buffer(file)})
-		}
-		if cfg.HTTP != nil && cfg.HTTP.Fallback && cfg.TCP != nil {
-			local.fallback = &localListener{w: w, counters: l.counters, listenerSettings: g.tcpSettings(cfg),
-				env: protocols.NewEnv(protocols.Limits{}), logs: local.logs}
-		}
-		l.locals = append(l.locals, local)
-	}
-	return l, nil
-}
-
 // Start binds the listeners and the admin server, and serves. On an error nothing stays bound after Stop.
 func (g *Gateway) Start() error {
 	g.mu.Lock()
@@ -221,7 +170,7 @@ func (g *Gateway) bind(l *listener) error {
 		return err // it names the listener and the address
 	}
 	l.socket = socket
-	if why := l.cfg.Unserved; why != "" {
+	if why := l.cfg.Unserved; why != "" && len(l.cfg.Chains) == 0 {
 		g.log.Warn("listener accepts connections and closes them, for it has nothing to do with them",
 			"listener", l.cfg.Name, "address", socket.Addr().String(), "why", why)
 		return nil

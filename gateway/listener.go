@@ -23,10 +23,17 @@ type listener struct {
 	cfg      *config.Listener
 	counters *metrics.Listener
 	socket   *loop.Listener // nil until it is bound, and for a listener that is not to be
-	locals   []*localListener
+	logs     []openLog
+	locals   []*localListener // its own chain, by loop
 }
 
-// A localListener is a listener on one loop.
+// An openLog is an access log.
+type openLog struct {
+	format *accesslog.Format
+	file   *accesslog.File
+}
+
+// A localListener is a listener on one loop: one of its filter chains, if it has several.
 type localListener struct {
 	w        *worker
 	counters *metrics.Listener
@@ -34,6 +41,8 @@ type localListener struct {
 	env   *protocols.Env
 	chain *filter.Chain // nil without filters
 	tls   *localTLS     // nil: plaintext
+	// chains are those of the listener, if connections are looked at to choose one; its own chain has them.
+	chains *localChains
 	// fallback is what becomes of connections that none of the protocols recognises; nil: they are closed.
 	fallback *localListener
 	// logs are the access logs, each with the loop's buffer.
@@ -62,12 +71,12 @@ type listenerSettings struct {
 	maxBody          int64
 }
 
-// settings compiles what cfg says about l.
-func (g *Gateway) settings(l *config.Listener, tables map[string]*table) listenerSettings {
+// settings compiles what cfg says about chain, of l.
+func (g *Gateway) settings(l *config.Listener, chain *config.FilterChain, tables map[string]*table) listenerSettings {
 	s := listenerSettings{cfg: l, idle: cmp.Or(l.IdleTimeout, defaultIdle)}
 	switch {
-	case l.HTTP != nil:
-		h := l.HTTP
+	case chain.HTTP != nil:
+		h := chain.HTTP
 		s.protocols = g.downstreamProtocols(h.Protocols)
 		s.upstreamProtocol = g.protocols[cmp.Or(h.Transcode, h.UpstreamProtocol)]
 		s.table = tables[h.Router]
@@ -84,19 +93,19 @@ func (g *Gateway) settings(l *config.Listener, tables map[string]*table) listene
 		s.announce = h.Bolt.GoAway
 		s.collect = cmp.Or(h.Bolt.CollectBytes, defaultCollect)
 		s.maxBody = h.Limits.Body
-	case l.TCP != nil:
-		s = g.tcpSettings(l)
+	case chain.TCP != nil:
+		s = g.tcpSettings(l, chain.TCP)
 	}
 	return s
 }
 
-// tcpSettings compiles what cfg says about l as one that carries bytes.
-func (g *Gateway) tcpSettings(l *config.Listener) listenerSettings {
+// tcpSettings compiles what t, in a chain of l, says: bytes are carried.
+func (g *Gateway) tcpSettings(l *config.Listener, t *config.TCPProxy) listenerSettings {
 	s := listenerSettings{cfg: l, idle: cmp.Or(l.IdleTimeout, defaultIdle)}
 	s.protocols = []*protocols.Protocol{g.protocols[protocols.ProtocolTCP.String()]}
-	s.tcp = g.compileTCP(l.TCP)
-	s.timeouts = newTimeouts(config.RequestTimeouts{TunnelIdle: l.TCP.IdleTimeout})
-	if l.TCP.IdleTimeout == 0 {
+	s.tcp = g.compileTCP(t)
+	s.timeouts = newTimeouts(config.RequestTimeouts{TunnelIdle: t.IdleTimeout})
+	if t.IdleTimeout == 0 {
 		s.timeouts.TunnelIdle = -1
 	}
 	return s
@@ -133,12 +142,14 @@ func (s *listenerSettings) serves() bool { return s.table != nil || s.tcp != nil
 // Accept implements loop.Acceptor: it runs on the loop of the connection.
 func (l *listener) Accept(c loop.Conn) loop.Handler {
 	local := l.locals[c.Loop().Index()]
-	if !local.serves() {
+	switch {
+	case local.chains != nil:
+		return newInspector(local, c)
+	case !local.serves():
 		local.w.shard.Inc(local.counters.Unserved)
 		return nil
+	case local.tls != nil:
+		return local.tls.engine.Server(c, local.tls.cfg, local.tls)
 	}
-	if local.tls != nil {
-		return local.tls.accept(c)
-	}
-	return local.open(c)
+	return local.open(c, "")
 }

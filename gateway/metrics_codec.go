@@ -50,10 +50,7 @@ func (g *Gateway) codecCounts() []protocols.Counts {
 		select {
 		case one := <-answers:
 			for i := range sums {
-				sums[i].Late += one[i].Late
-				sums[i].Unknown += one[i].Unknown
-				sums[i].Refused += one[i].Refused
-				sums[i].Pings += one[i].Pings
+				addCounts(&sums[i], &one[i])
 			}
 		case <-timeout.C:
 			return nil // rather than a sum that goes back
@@ -66,7 +63,20 @@ func (g *Gateway) codecCounts() []protocols.Counts {
 func (g *Gateway) countsOn(i int) []protocols.Counts {
 	counts := make([]protocols.Counts, len(g.listeners))
 	for n, l := range g.listeners {
+		if chains := l.locals[i].chains; chains != nil {
+			for _, local := range chains.all {
+				addCounts(&counts[n], local.env.Counts)
+			}
+			continue
+		}
 		counts[n] = *l.locals[i].env.Counts
 	}
 	return counts
+}
+
+func addCounts(sum, c *protocols.Counts) {
+	sum.Late += c.Late
+	sum.Unknown += c.Unknown
+	sum.Refused += c.Refused
+	sum.Pings += c.Pings
 }

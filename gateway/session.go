@@ -20,7 +20,8 @@ type session struct {
 	timer          loop.Timer
 	next, prev     *session
 	received, sent uint64 // what countBytes has counted
-	secure         bool   // bytes come through TLS
+	serverName     string // that the client has asked for by TLS, whoever ends it
+	secure         bool   // bytes come through TLS that ends here
 }
 
 // A sessionKind is what a connection is beside what all have in common: the handler of its socket.
@@ -50,9 +51,10 @@ type carrier interface {
 	drain(now time.Duration)
 }
 
-// open starts a session on an accepted connection.
-func (l *localListener) open(c loop.Conn) loop.Handler {
+// open starts a session on an accepted connection. name is the server's if bytes are TLS that ends elsewhere.
+func (l *localListener) open(c loop.Conn, name string) loop.Handler {
 	s := l.newSession(c)
+	s.serverName = name
 	return s.meet()
 }
 

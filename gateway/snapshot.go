@@ -167,19 +167,25 @@ func newTimeouts(c config.RequestTimeouts) timeouts {
 }
 
 // checkListener names what the gateway can't serve of a listener.
-func checkListener(l *config.Listener, cfg *config.Config, known map[string]*protocols.Protocol) error {
-	if l.HTTP == nil {
-		return nil
+func checkListener(l *config.Listener, cfg *config.Config, known map[string]*protocols.Protocol) (err error) {
+	l.All(func(c *config.FilterChain) {
+		if c.HTTP != nil && err == nil {
+			err = checkProxy(l, c.HTTP, cfg, known)
+		}
+	})
+	return err
+}
+
+func checkProxy(l *config.Listener, h *config.HTTPProxy, cfg *config.Config, known map[string]*protocols.Protocol) error {
+	if cfg.Router(h.Router) == nil {
+		return fmt.Errorf("%s: listener %q: there is no router %q", l.Origin, l.Name, h.Router)
 	}
-	if cfg.Router(l.HTTP.Router) == nil {
-		return fmt.Errorf("%s: listener %q: there is no router %q", l.Origin, l.Name, l.HTTP.Router)
-	}
-	for _, p := range l.HTTP.Protocols {
+	for _, p := range h.Protocols {
 		if p != config.AutoProtocol && !speakable(known, p) {
 			return fmt.Errorf("%s: listener %q: protocol %q is not available", l.Origin, l.Name, p)
 		}
 	}
-	for _, p := range []string{l.HTTP.UpstreamProtocol, l.HTTP.Transcode} {
+	for _, p := range []string{h.UpstreamProtocol, h.Transcode} {
 		if p != "" && !speakable(known, p) {
 			return fmt.Errorf("%s: listener %q: upstream protocol %q is not available", l.Origin, l.Name, p)
 		}

@@ -106,7 +106,7 @@ func (st *stream) fillRecord(r *accesslog.Record) {
 		ResponseReceived: st.since(st.answered), Duration: now - st.started,
 		BytesReceived: uint64(st.received), BytesSent: uint64(st.sent),
 		Protocol: s.protocol.Name, Request: &st.req, Response: &st.resp, ResponseCode: st.status, Reason: st.reason,
-		Listener: s.l.cfg.Name, DownstreamLocal: s.conn.LocalAddr(), DownstreamRemote: s.conn.RemoteAddr(),
+		Listener: s.l.cfg.Name, ServerName: s.serverName, DownstreamLocal: s.conn.LocalAddr(), DownstreamRemote: s.conn.RemoteAddr(),
 		ConnectionID: s.conn.ID(), UpstreamConnectionID: st.upConn, StreamID: st.id,
 		RequestID: st.req.Get(protocols.NameXRequestID), Attempts: st.tries,
 	}

@@ -41,7 +41,7 @@ type certificateStore struct {
 func newTransport(cfg *config.Config, loops []loop.Loop, log *slog.Logger) (*transport, error) {
 	used := false
 	for i := range cfg.Listeners {
-		used = used || cfg.Listeners[i].TLS != nil
+		cfg.Listeners[i].All(func(c *config.FilterChain) { used = used || c.TLS != nil })
 	}
 	for i := range cfg.Clusters {
 		used = used || cfg.Clusters[i].TLS != nil

@@ -68,13 +68,11 @@ type Listener struct {
 	Bind        bool
 	IdleTimeout time.Duration // of a keep-alive connection; 0: 75 s; < 0: none
 	AccessLogs  []AccessLog
-	MaxConns    int         // 0: 10 000; < 0: none
-	TLS         *TLSContext // nil: plaintext
-	// Exactly one of these is set, but for HTTP.Fallback, which needs both; none: the listener accepts and closes, which the gateway warns about.
-	HTTP *HTTPProxy
-	TCP  *TCPProxy
-	// Unserved says why the listener has neither ("its filter chain is empty").
-	Unserved string
+	MaxConns    int // 0: 10 000; < 0: none
+	// Chains take the connections that their Match is for.
+	Chains []FilterChain
+	// FilterChain, whose Match is empty, takes all others.
+	FilterChain
 }
 
 // AutoProtocol among a listener's protocols stands for all that the first bytes of a connection tell apart.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -133,29 +134,65 @@ func (v *validator) listeners() {
 		if l.Bind {
 			v.bind(bound, l.Address, l.Origin)
 		}
-		if l.HTTP != nil && l.TCP != nil && !l.HTTP.Fallback {
-			v.errorf(l.Origin, "the listener %q serves both a protocol and plain bytes", l.Name)
-		}
-		if l.HTTP != nil {
-			if len(l.HTTP.Protocols) == 0 {
-				v.errorf(l.Origin, "the listener %q has no protocol", l.Name)
-			}
-			if _, ok := v.routers[l.HTTP.Router]; !ok {
-				v.errorf(l.Origin, "there is no router configuration named %q", l.HTTP.Router)
-			}
-		}
-		if l.TCP != nil {
-			v.tcp(l)
-		}
+		l.All(func(c *FilterChain) { v.chain(l, c) })
+		v.chains(l)
 	}
 }
 
-func (v *validator) tcp(l *Listener) {
-	if l.TCP.Cluster != "" || len(l.TCP.Routes) == 0 {
-		v.cluster(l.TCP.Cluster, l.Origin)
+// chain checks what a chain of l serves.
+func (v *validator) chain(l *Listener, c *FilterChain) {
+	origin := cmp.Or(c.Origin, l.Origin)
+	if c.HTTP != nil && c.TCP != nil && !c.HTTP.Fallback {
+		v.errorf(origin, "the listener %q serves both a protocol and plain bytes", l.Name)
 	}
-	for _, r := range l.TCP.Routes {
-		v.cluster(r.Cluster, l.Origin)
+	if c.HTTP != nil {
+		if len(c.HTTP.Protocols) == 0 {
+			v.errorf(origin, "the listener %q has no protocol", l.Name)
+		}
+		if _, ok := v.routers[c.HTTP.Router]; !ok {
+			v.errorf(origin, "there is no router configuration named %q", c.HTTP.Router)
+		}
+	}
+	if c.TCP != nil {
+		v.tcp(origin, c.TCP)
+	}
+}
+
+// chains checks that no connection fits two chains of l equally well.
+func (v *validator) chains(l *Listener) {
+	type criteria struct {
+		name, protocol string
+		transport      Transport
+	}
+	taken := map[criteria]string{{}: l.Origin} // FilterChain is for everything
+	for i := range l.Chains {
+		c := &l.Chains[i]
+		c.Match.each(func(name string, t Transport, protocol string) {
+			key := criteria{name, protocol, t}
+			first, ok := taken[key]
+			if !ok {
+				taken[key] = c.Origin
+				return
+			}
+			m := ChainMatch{Transport: t}
+			if name != "" {
+				m.ServerNames = []string{name}
+			}
+			if protocol != "" {
+				m.Protocols = []string{protocol}
+			}
+			v.errorf(c.Origin, "the chain at %s is already for %s", first, m.String())
+			v.problems[len(v.problems)-1].Path = "filter_chain_match"
+		})
+	}
+}
+
+func (v *validator) tcp(origin string, t *TCPProxy) {
+	if t.Cluster != "" || len(t.Routes) == 0 {
+		v.cluster(t.Cluster, origin)
+	}
+	for _, r := range t.Routes {
+		v.cluster(r.Cluster, origin)
 	}
 }
 

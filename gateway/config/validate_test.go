@@ -16,9 +16,10 @@ func valid() *Config {
 	}
 	return &Config{
 		Listeners: []Listener{
-			{Name: "web", Origin: "f:1:1", Address: addr(1), Bind: true, HTTP: &HTTPProxy{Protocols: []string{"Http1"}, Router: "r"}},
-			{Name: "tcp", Origin: "f:2:1", Address: addr(2), Bind: true, TCP: &TCPProxy{Cluster: "c"}},
-			{Name: "none", Origin: "f:3:1", Address: addr(3), Unserved: "its filter chain is empty"},
+			{Name: "web", Origin: "f:1:1", Address: addr(1), Bind: true,
+				FilterChain: FilterChain{HTTP: &HTTPProxy{Protocols: []string{"Http1"}, Router: "r"}}},
+			{Name: "tcp", Origin: "f:2:1", Address: addr(2), Bind: true, FilterChain: FilterChain{TCP: &TCPProxy{Cluster: "c"}}},
+			{Name: "none", Origin: "f:3:1", Address: addr(3), FilterChain: FilterChain{Unserved: "its filter chain is empty"}},
 		},
 		Routers: []router.Config{{
 			Name: "r", Origin: "f:4:1",

@@ -1,7 +1,9 @@
 package mosn
 
 import (
+	"cmp"
 	"math"
+	"strconv"
 
 	"sluice/gateway/config"
 )
@@ -50,9 +52,9 @@ func (r *reader) listener(n *node, names names) {
 		r.otherFilter(r.object(n, filterSchema), "listener filter", listenerFilters)
 	}
 	l.AccessLogs = r.accessLogs(o)
-	r.filterChain(o, &l)
+	r.filterChains(o, &l)
 	r.streamFilters(o, &l)
-	if l.Unserved != "" {
+	if l.Unserved != "" && len(l.Chains) == 0 {
 		r.notef(n, "the listener %s serves nothing: %s", quote(l.Name), l.Unserved)
 	}
 	r.cfg.Listeners = append(r.cfg.Listeners, l)
@@ -88,31 +90,66 @@ func (r *reader) otherFilter(f object, what string, known []filterPolicy) {
 	r.unavailable(v, v.line, v.col, p.use, p.name, p.why)
 }
 
-// filterChain reads what a listener does with its connections.
-func (r *reader) filterChain(o object, l *config.Listener) {
-	chains := o.array("filter_chains")
-	switch len(chains) {
-	case 0:
+// filterChains reads what a listener does with its connections.
+func (r *reader) filterChains(o object, l *config.Listener) {
+	inspector := o.boolean("inspector", false)
+	items := o.array("filter_chains")
+	if len(items) == 0 {
 		l.Unserved = "it has no filter chain"
-		return
-	case 1:
-	default:
-		r.errorf(chains[1], "expected exactly one filter chain, found %d", len(chains))
-		return
+	} else {
+		l.Unserved = "none of its filter chains is for them"
 	}
-	chain := r.object(chains[0], filterChainSchema)
-	c := chainReader{r: r, l: l}
-	for _, n := range chain.array("filters") {
-		c.filter(r.object(n, filterSchema))
+	var rest *node // the chain for all others
+	labels := make(names)
+	for i, n := range items {
+		chain := r.object(n, filterChainSchema)
+		match, ok := r.chainMatch(chain)
+		c := config.FilterChain{Label: cmp.Or(chain.str("name"), "chain "+strconv.Itoa(i+1)), Match: match}
+		r.define(labels, "a filter chain", c.Label, n)
+		r.filterChain(chain, &c, inspector)
+		switch {
+		case !ok:
+		case !match.Empty():
+			c.Origin = r.place(n)
+			if c.Unserved != "" {
+				r.notef(n, "connections for this chain are closed: %s", c.Unserved)
+			}
+			l.Chains = append(l.Chains, c)
+		case rest != nil:
+			r.errorf(n, "the chain at %s already takes everything that no other is for; give one of them a filter_chain_match", rest.origin())
+		default:
+			rest = n
+			l.FilterChain = c
+		}
 	}
-	c.end()
-	r.listenerTLS(o, chain, l)
+	if len(items) == 1 {
+		l.Label = ""
+	}
+	if v := o.node("inspector"); inspector && !usesTLS(l) {
+		r.notef(v, "%q is accepted and has no effect: without a tls_context every connection is plaintext", "inspector")
+	}
 }
 
-// A chainReader reads the network filters of one listener.
+func usesTLS(l *config.Listener) (uses bool) {
+	l.All(func(c *config.FilterChain) { uses = uses || c.TLS != nil })
+	return uses
+}
+
+// filterChain reads one of a listener's chains, whose Match is known.
+func (r *reader) filterChain(chain object, c *config.FilterChain, inspector bool) {
+	cr := chainReader{r: r, l: c}
+	for _, n := range chain.array("filters") {
+		cr.filter(r.object(n, filterSchema))
+	}
+	cr.end()
+	r.listenerTLS(chain, c, inspector)
+	r.reachable(chain, c)
+}
+
+// A chainReader reads the network filters of one chain.
 type chainReader struct {
 	r        *reader
-	l        *config.Listener
+	l        *config.FilterChain
 	terminal *node    // the filter that serves
 	proxy    object   // its config, when it is a proxy
 	embedded []string // routers of connection_manager filters

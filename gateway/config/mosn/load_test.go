@@ -114,7 +114,7 @@ func TestHTTPSample(t *testing.T) {
 		Listeners: []config.Listener{{
 			Name: "clientListener", Origin: "testdata/samples/http_client.json:18:9",
 			Address: tcp("127.0.0.1:2045"), Bind: true,
-			HTTP: &config.HTTPProxy{Protocols: []string{"Http1"}, Router: "client_router"},
+			FilterChain: config.FilterChain{HTTP: &config.HTTPProxy{Protocols: []string{"Http1"}, Router: "client_router"}},
 		}},
 		Routers: []router.Config{{
 			Name: "client_router", Origin: "testdata/samples/http_client.json:6:9",
@@ -229,7 +229,7 @@ func routesWant() *config.Config {
 		Listeners: []config.Listener{
 			{
 				Name: "web", Address: tcp("127.0.0.1:2045"), Bind: true, IdleTimeout: 30 * time.Second, MaxConns: 500,
-				HTTP: &config.HTTPProxy{
+				FilterChain: config.FilterChain{HTTP: &config.HTTPProxy{
 					Protocols: []string{"Http1"}, Router: "main",
 					Forwarded: config.Forwarded{
 						NoVia: true, NoRequestID: true,
@@ -237,11 +237,11 @@ func routesWant() *config.Config {
 					},
 					Limits:   config.RequestLimits{HeadBytes: 16384, HeadFields: -1, Body: 1 << 20},
 					Timeouts: config.RequestTimeouts{Head: 5 * time.Second, TunnelIdle: -1},
-				},
+				}},
 			},
 			{
 				Name: "later", Address: tcp("[::]:2047"),
-				HTTP: &config.HTTPProxy{Protocols: []string{"Http1"}, Router: "main"},
+				FilterChain: config.FilterChain{HTTP: &config.HTTPProxy{Protocols: []string{"Http1"}, Router: "main"}},
 			},
 		},
 		Routers: []router.Config{routerWant()},

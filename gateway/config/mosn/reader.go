@@ -170,7 +170,7 @@ func (r *reader) member(n *node, i int, s *schema) {
 	k := s.key(m.key)
 	if k == nil {
 		severity, hint := config.Warning, ""
-		if r.o.Strict {
+		if r.o.Strict || s.strict {
 			severity = config.Error
 		}
 		if r.room() {

@@ -36,6 +36,8 @@ func (k *key) asks(v *node) bool {
 type schema struct {
 	what string
 	keys []key
+	// strict: an unknown key is always an error, for without it more would be matched than was meant.
+	strict bool
 }
 
 func newSchema(what string, groups ...[]key) *schema {
@@ -43,6 +45,11 @@ func newSchema(what string, groups ...[]key) *schema {
 	for _, g := range groups {
 		s.keys = append(s.keys, g...)
 	}
+	return s
+}
+
+func strict(s *schema) *schema {
+	s.strict = true
 	return s
 }
 

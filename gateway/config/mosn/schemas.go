@@ -45,9 +45,15 @@ var listenerSchema = newSchema("a listener",
 var accessLogSchema = newSchema("an access log", reads("log_path", "log_format"))
 
 var filterChainSchema = newSchema("a filter chain",
-	reads("filters", "tls_context", "tls_context_set"),
-	ignores("MOSN does not use it either", "match"),
+	reads("name", "filters", "filter_chain_match", "tls_context", "tls_context_set"),
+	ignores("MOSN does not use it either; see filter_chain_match", "match"),
 )
+
+var chainMatchSchema = strict(newSchema("a filter_chain_match",
+	reads("server_names", "transport_protocol", "application_protocols"),
+	refuses("the chain would take connections that it is not for", "destination_port", "prefix_ranges", "address_suffix",
+		"suffix_len", "direct_source_prefix_ranges", "source_type", "source_prefix_ranges", "source_ports"),
+))
 
 var listenerTLSSchema = newSchema("the tls_context of a listener",
 	reads("status", "server_name", "ca_cert", "cert_chain", "private_key", "verify_client", "require_client_cert", "cipher_suites",
@@ -255,7 +261,7 @@ var prometheusSchema = newSchema("the config of a prometheus sink",
 // allSchemas lists the table in the order of the compatibility page.
 func allSchemas() []*schema {
 	return []*schema{
-		documentSchema, serverSchema, listenerSchema, accessLogSchema, filterChainSchema, listenerTLSSchema, filterSchema, proxySchema,
+		documentSchema, serverSchema, listenerSchema, accessLogSchema, filterChainSchema, chainMatchSchema, listenerTLSSchema, filterSchema, proxySchema,
 		extendSchema, http1Schema, http2ExtendSchema, boltExtendSchema, http2Schema, boltSchema, forwardedSchema, timeoutsSchema, limitsSchema,
 		transcoderSchema, http2boltSchema, grpcWebSchema, tcpProxySchema, tcpRouteSchema, cidrSchema,
 		routerConfigSchema, virtualHostSchema, ruleSchema, matchSchema, headerMatchSchema, routeSchema, weightedSchema,

@@ -27,29 +27,47 @@ func transcoders() []transcoder {
 	}
 }
 
-// streamFilters reads the filters of a listener's requests. It runs behind filterChain.
+// streamFilters reads the filters of a listener's requests. It runs behind filterChains.
 func (r *reader) streamFilters(o object, l *config.Listener) {
+	var proxies []*config.HTTPProxy
+	bytesOnly := false
+	l.All(func(c *config.FilterChain) {
+		if c.HTTP != nil {
+			proxies = append(proxies, c.HTTP)
+		}
+		bytesOnly = bytesOnly || c.TCP != nil
+	})
+	if len(proxies) == 0 {
+		proxies = append(proxies, &config.HTTPProxy{}) // what the listener lacks is said elsewhere; the filter's own mistakes are said here
+	} else {
+		bytesOnly = false
+	}
 	for _, n := range o.array("stream_filters") {
 		f := r.object(n, filterSchema)
-		if v := f.node("type"); v == nil || v.kind != kindString || !r.ownFilter(f, v, l) {
+		v := f.node("type")
+		own := v != nil && v.kind == kindString && isOwnFilter(v.text)
+		switch {
+		case own && bytesOnly:
+			r.warnf(v, "%q has no effect: the listener carries plain bytes, and stream filters see requests", v.text)
+		case own:
+			r.ownFilter(f, v, proxies[0])
+		default:
 			r.otherFilter(f, "stream filter", streamFilters)
 		}
 	}
+	for _, p := range proxies[1:] {
+		p.Filters, p.Transcode = proxies[0].Filters, proxies[0].Transcode
+	}
 }
 
-// ownFilter reads a filter that this version has; false when it is another.
-func (r *reader) ownFilter(f object, v *node, l *config.Listener) bool {
-	if p, _ := find(streamFilters, v.text); p == nil || p.use != used {
-		return false
-	}
-	if l.TCP != nil && l.HTTP == nil {
-		r.warnf(v, "%q has no effect: the listener carries plain bytes, and stream filters see requests", v.text)
-		return true
-	}
-	proxy := l.HTTP
-	if proxy == nil {
-		proxy = &config.HTTPProxy{} // what the listener lacks is said elsewhere; the filter's own mistakes are said here
-	}
+// isOwnFilter reports whether this version has the stream filter.
+func isOwnFilter(name string) bool {
+	p, _ := find(streamFilters, name)
+	return p != nil && p.use == used
+}
+
+// ownFilter reads a filter that this version has.
+func (r *reader) ownFilter(f object, v *node, proxy *config.HTTPProxy) {
 	switch v.text {
 	case filterTranscoder:
 		r.transcoder(f, proxy)
@@ -58,7 +76,6 @@ func (r *reader) ownFilter(f object, v *node, l *config.Listener) bool {
 	default:
 		r.filter(f, grpcWebSchema, proxy)
 	}
-	return true
 }
 
 // filter reads a filter whose config has the keys of s.

@@ -14,9 +14,8 @@ import (
 // tlsOn reports whether v is a tls_context that asks for TLS, or is wrong.
 func tlsOn(v *node) bool { return v != nil && statusOn(v) }
 
-// listenerTLS reads the tls_context, or the tls_context_set, of a filter chain; o is the listener.
-func (r *reader) listenerTLS(o, chain object, l *config.Listener) {
-	inspector := o.boolean("inspector", false)
+// listenerTLS reads the tls_context, or the tls_context_set, of a filter chain.
+func (r *reader) listenerTLS(chain object, l *config.FilterChain, inspector bool) {
 	one, set := chain.node("tls_context"), chain.node("tls_context_set")
 	var contexts []*node
 	switch {
@@ -30,8 +29,6 @@ func (r *reader) listenerTLS(o, chain object, l *config.Listener) {
 				contexts = append(contexts, n)
 			}
 		}
-	case inspector:
-		r.notef(o.at("inspector"), "%q is accepted and has no effect: without a tls_context every connection is plaintext", "inspector")
 	}
 	for _, n := range contexts {
 		c := r.tlsContext(n, l)
@@ -54,7 +51,7 @@ func (r *reader) listenerTLS(o, chain object, l *config.Listener) {
 }
 
 // tlsContext reads one context of a listener.
-func (r *reader) tlsContext(n *node, l *config.Listener) *config.TLSContext {
+func (r *reader) tlsContext(n *node, l *config.FilterChain) *config.TLSContext {
 	o := r.object(n, listenerTLSSchema)
 	if o.n == nil {
 		return nil

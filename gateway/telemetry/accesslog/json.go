@@ -32,6 +32,7 @@ func appendJSON(dst []byte, r *Record) []byte {
 	dst = appendJSONMillis(dst, `,"process_ms":`, r.Process)
 
 	dst = appendJSONField(dst, `,"listener":`, r.Listener)
+	dst = appendJSONField(dst, `,"server_name":`, r.ServerName)
 	dst = appendJSONField(dst, `,"virtual_host":`, r.VirtualHost)
 	dst = appendJSONField(dst, `,"upstream_cluster":`, r.Cluster)
 	dst = appendJSONField(dst, `,"upstream_host":`, r.UpstreamHost)

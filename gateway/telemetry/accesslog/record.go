@@ -31,6 +31,7 @@ type Record struct {
 	Reason       protocols.Reason
 
 	Listener     string
+	ServerName   string // that the client asked for by TLS; "" for none
 	ListenerType string // "ingress", "egress" or ""
 	VirtualHost  string
 	Cluster      string

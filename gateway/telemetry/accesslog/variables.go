@@ -53,6 +53,7 @@ var variables = []variable{
 	{name: "connection_id", own: true, append: func(dst []byte, r *Record, _ *operand) []byte { return strconv.AppendUint(dst, r.ConnectionID, 10) }},
 	{name: "upstream_connection_id", own: true, append: appendUpstreamConnectionID},
 	{name: "stream_id", own: true, append: func(dst []byte, r *Record, _ *operand) []byte { return strconv.AppendUint(dst, uint64(r.StreamID), 10) }},
+	{name: "requested_server_name", append: func(dst []byte, r *Record, _ *operand) []byte { return append(dst, r.ServerName...) }},
 	{name: "listener_name", append: func(dst []byte, r *Record, _ *operand) []byte { return append(dst, r.Listener...) }},
 	{name: "listener_type", append: func(dst []byte, r *Record, _ *operand) []byte { return append(dst, r.ListenerType...) }},
 	{name: "listener_port", own: true, append: appendListenerPort},

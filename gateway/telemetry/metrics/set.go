@@ -25,6 +25,7 @@ type downstream struct {
 	opened, closed    *CounterFamily
 	unserved, tunnels *CounterFamily
 	detected          *CounterFamily
+	inspected         *CounterFamily
 	active            *GaugeFamily
 	received, sent    *CounterFamily
 	requests, reset   *CounterFamily
@@ -54,6 +55,7 @@ func NewSet(r *Registry) *Set {
 			closed:         r.Counter("sluice_downstream_connections_closed_total", "Connections closed.", "listener"),
 			unserved:       r.Counter("sluice_downstream_connections_unserved_total", "Connections closed because the listener has nothing to do with them.", "listener"),
 			detected:       r.Counter("sluice_downstream_connections_detected_total", "Connections of a listener of several protocols, by the protocol that their first bytes showed.", "listener", "protocol").Enumerates(1),
+			inspected:      r.Counter("sluice_downstream_connections_inspected_total", "Connections whose first bytes decide which filter chain serves them, by outcome.", "listener", "outcome").Enumerates(1),
 			tunnels:        r.Counter("sluice_downstream_tunnels_total", "Exchanges that became a tunnel.", "listener"),
 			active:         r.Gauge("sluice_downstream_connections_active", "Connections open.", "listener"),
 			received:       r.Counter("sluice_downstream_received_bytes_total", "Bytes received from clients.", "listener"),
@@ -168,6 +170,7 @@ type Listener struct {
 	Unserved          Counter // connections of a listener without a filter chain
 	Tunnels           Counter // exchanges that became one
 	Detected          Protocols
+	Inspected         Inspections
 	Active            Gauge   // connections
 	Received, Sent    Counter // bytes
 	Requests          Counter
@@ -185,8 +188,8 @@ func (s *Set) Listener(name string) *Listener {
 	return &Listener{
 		Connections: d.opened.With(name), ConnectionsClosed: d.closed.With(name),
 		Unserved: d.unserved.With(name), Tunnels: d.tunnels.With(name),
-		Detected: protocolCounters(d.detected, name),
-		Active:   d.active.With(name), Received: d.received.With(name), Sent: d.sent.With(name),
+		Detected: protocolCounters(d.detected, name), Inspected: inspections(d.inspected, name),
+		Active: d.active.With(name), Received: d.received.With(name), Sent: d.sent.With(name),
 		Requests: d.requests.With(name), RequestsReset: d.reset.With(name), RequestsActive: d.requestsActive.With(name),
 		Failed: reasons(d.failed, name), Responses: codes(d.responses, name),
 		Duration: d.duration.With(name), Process: d.process.With(name),
