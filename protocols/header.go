@@ -248,6 +248,15 @@ func (h *Header) Del(id NameID) {
 	}
 }
 
+// DelSet removes every field whose well-known name is in set.
+func (h *Header) DelSet(set NameSet) {
+	for i := range h.fields {
+		if f := &h.fields[i]; set>>f.id&1 != 0 {
+			f.flags |= flagDeleted
+		}
+	}
+}
+
 // DelName removes every field called name, whatever its case.
 func (h *Header) DelName(name string) {
 	id := LookupNameString(name)

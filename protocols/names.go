@@ -23,6 +23,7 @@ const (
 	NameXForwardedFor
 	NameXForwardedProto
 	NameXForwardedHost
+	NameXForwardedClientCert
 	NameXRequestID
 	NameAccept
 	NameAcceptEncoding
@@ -58,7 +59,8 @@ var names = [numNames]string{
 	NameTE: "te", NameTrailer: "trailer", NameTransferEncoding: "transfer-encoding", NameUpgrade: "upgrade",
 	NameContentLength: "content-length", NameContentType: "content-type", NameContentEncoding: "content-encoding",
 	NameExpect: "expect", NameVia: "via", NameForwarded: "forwarded", NameXForwardedFor: "x-forwarded-for",
-	NameXForwardedProto: "x-forwarded-proto", NameXForwardedHost: "x-forwarded-host", NameXRequestID: "x-request-id",
+	NameXForwardedProto: "x-forwarded-proto", NameXForwardedHost: "x-forwarded-host",
+	NameXForwardedClientCert: "x-forwarded-client-cert", NameXRequestID: "x-request-id",
 	NameAccept: "accept", NameAcceptEncoding: "accept-encoding", NameUserAgent: "user-agent", NameReferer: "referer",
 	NameOrigin: "origin", NameCookie: "cookie", NameSetCookie: "set-cookie", NameAuthorization: "authorization",
 	NameProxyAuthorization: "proxy-authorization", NameProxyAuthenticate: "proxy-authenticate",
@@ -133,7 +135,7 @@ func buildNameTable() (t [nameSlots]NameID) {
 func nameHash[S []byte | string](s S) uint8 {
 	// The factors were searched for: with them no two well-known names share a slot.
 	n := len(s)
-	return uint8(n)*145 + (s[0]|0x20)*245 + (s[n/2]|0x20)*253 + (s[n-1]|0x20)*239
+	return uint8(n) + (s[0] | 0x20) + (s[n/2]|0x20)*3 + (s[n-1]|0x20)*37
 }
 
 // LookupName returns the NameID of name, whatever its case.

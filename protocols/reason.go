@@ -38,6 +38,7 @@ const (
 	ReasonStreamIdle                  // the exchange made no progress for stream_idle_timeout
 	ReasonRateLimited                 // a rate limit refused
 	ReasonForbidden                   // an access rule refused
+	ReasonMisdirected                 // the connection is not for the host that the request names
 	ReasonDrained                     // this process is shutting down
 	ReasonInternal                    // a fault of ours: it is logged, and worth a report
 	NumReasons                        // how many there are
@@ -78,6 +79,7 @@ var reasons = [NumReasons]struct {
 	ReasonStreamIdle:           {"stream_idle", 504, "the exchange made no progress"},
 	ReasonRateLimited:          {"rate_limited", 429, "too many requests"},
 	ReasonForbidden:            {"forbidden", 403, "access denied"},
+	ReasonMisdirected:          {"misdirected", 421, "the connection is not for this host"},
 	ReasonDrained:              {"drained", 503, "the gateway is shutting down"},
 	ReasonInternal:             {"internal", 500, "internal error"},
 }
