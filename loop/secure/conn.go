@@ -70,6 +70,15 @@ func (s *Conn) State() tls.ConnectionState {
 	return s.tls.ConnectionState()
 }
 
+// Choice is the Config that an accepted connection was established by: see Choosing. It is known while the Acceptor is
+// asked, and nil at other times.
+func (s *Conn) Choice() *Config {
+	if s.engine.accepting != s {
+		return nil
+	}
+	return s.engine.choice
+}
+
 // Truncated reports whether the peer's sending direction ended without close_notify: what came last may be incomplete
 // through an attacker's doing. It is known when ReadClosed is called.
 func (s *Conn) Truncated() bool { return s.flags&flagTruncated != 0 }

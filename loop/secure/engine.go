@@ -36,6 +36,27 @@ type Config struct {
 	MaxHello int
 }
 
+// Choosing returns a Config for servers that goes by another Config for each client, the one that choose returns: its TLS
+// is used, and Conn.Choice tells which it was. choose runs on workers; an error refuses the client (ErrNoCertificate). From
+// and to are the lowest and the highest version of all that may be chosen: what a ClientHelloInfo says is supported depends
+// on them. Each of the others must have session ticket keys of its own, or none: a ticket is good for the Config that it was
+// given under.
+func Choosing(from, to uint16, choose func(*tls.ClientHelloInfo) (*Config, error)) *Config {
+	return &Config{TLS: &tls.Config{
+		MinVersion: from, MaxVersion: to, SessionTicketsDisabled: true,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			cfg, err := choose(hello)
+			if err != nil {
+				return nil, err
+			}
+			if w, ok := hello.Conn.(*wire); ok {
+				w.handshake.choice = cfg
+			}
+			return cfg.TLS, nil
+		},
+	}}
+}
+
 // EngineOptions configure an Engine.
 type EngineOptions struct {
 	Executor Executor // who runs the steps of handshakes; it is needed
@@ -54,6 +75,9 @@ type Engine struct {
 	inputs    inputs
 	bufs      loop.Buffers
 	counters  counters
+	// accepting is the connection whose Acceptor is asked, and choice the Config that it was established by.
+	accepting *Conn
+	choice    *Config
 }
 
 // NewEngine returns an Engine for l. It may be called on any goroutine.

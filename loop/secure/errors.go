@@ -28,6 +28,7 @@ const (
 	ReasonUnknownAuthority         // the peer's certificate is signed by nobody we trust
 	ReasonExpired                  // the peer's certificate has expired, or is not valid yet
 	ReasonWrongName                // the peer's certificate is for another name
+	ReasonNotAllowed               // the peer's certificate is good, and for nobody who may come in
 	ReasonBadCertificate           // the peer's certificate is refused for another reason
 	ReasonAlert                    // the peer sent an alert: Error.Alert
 	ReasonPeerClosed               // the peer ended the connection during the handshake
@@ -42,8 +43,8 @@ func (r Reason) String() string {
 	}
 	return [...]string{
 		"none", "timeout", "overload", "not_tls", "too_large", "version", "cipher", "protocol", "no_certificate",
-		"no_peer_certificate", "unknown_authority", "expired", "wrong_name", "bad_certificate", "alert", "peer_closed",
-		"closed", "malformed",
+		"no_peer_certificate", "unknown_authority", "expired", "wrong_name", "not_allowed", "bad_certificate", "alert",
+		"peer_closed", "closed", "malformed",
 	}[r]
 }
 
@@ -55,6 +56,9 @@ func Reasons() []Reason {
 	}
 	return all
 }
+
+// ErrNotAllowed is what Policy.Verify returns (wrapped or not) to make the failure ReasonNotAllowed.
+var ErrNotAllowed = errors.New("the certificate names nobody who may come in")
 
 // ErrNoCertificate is what a tls.Config's GetCertificate returns (wrapped or not) to make the failure
 // ReasonNoCertificate.

@@ -21,8 +21,10 @@ type handshake struct {
 	read  int    // how much of in tls.Conn has had
 	out   []byte // for the peer
 	abort bool   // the next step is the last
-	over  bool
-	err   error
+	// choice is what Choosing's callback returned, if there is one.
+	choice *Config
+	over   bool
+	err    error
 
 	next  func() (struct{}, bool)
 	stop  func()

@@ -192,10 +192,8 @@ func (s *Conn) established() {
 	}
 	if o.accept == nil {
 		s.h.Opened(s)
-	} else if h := o.accept.Accept(s); h != nil {
-		s.h = h
 	} else {
-		s.Close(loop.CloseFlushed, nil)
+		s.accepted(o)
 	}
 	if s.phase != phaseOpen {
 		return
@@ -211,6 +209,21 @@ func (s *Conn) established() {
 		s.raw.Pause()
 	} else {
 		s.raw.Resume()
+	}
+}
+
+// accepted asks for the handler of what is inside.
+func (s *Conn) accepted(o *opening) {
+	e := s.engine
+	e.accepting, e.choice = s, o.cfg
+	if choice := o.handshake.choice; choice != nil {
+		e.choice = choice
+	}
+	defer func() { e.accepting, e.choice = nil, nil }()
+	if h := o.accept.Accept(s); h != nil {
+		s.h = h
+	} else {
+		s.Close(loop.CloseFlushed, nil)
 	}
 }
 

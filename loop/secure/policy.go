@@ -4,14 +4,17 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"time"
 )
 
 // A Policy is what the TLS of a listener is made of.
 type Policy struct {
-	// GetCertificate chooses the server's certificate; nil without an error refuses the client.
+	// GetCertificate chooses the server's certificate; nil without an error refuses the client. Without it Certificate is
+	// shown to everybody.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	Certificate    *tls.Certificate
 	// Protocols are offered by ALPN, most wanted first. With any, a client that offers only others is refused; one that
 	// does not know ALPN is not.
 	Protocols []string
@@ -43,11 +46,18 @@ func (p *Policy) Config() *Config {
 	}
 	if verify := p.Verify; verify != nil {
 		cfg.VerifyConnection = func(state tls.ConnectionState) error {
-			if err := verify(state); err != nil {
-				return &Error{Reason: ReasonBadCertificate, Handshake: true, Err: err}
+			err := verify(state)
+			switch {
+			case err == nil:
+				return nil
+			case errors.Is(err, ErrNotAllowed):
+				return &Error{Reason: ReasonNotAllowed, Handshake: true, Err: err}
 			}
-			return nil
+			return &Error{Reason: ReasonBadCertificate, Handshake: true, Err: err}
 		}
+	}
+	if p.Certificate != nil {
+		cfg.Certificates = []tls.Certificate{*p.Certificate}
 	}
 	if cfg.MinVersion == 0 {
 		cfg.MinVersion = tls.VersionTLS12

@@ -3,6 +3,7 @@ package secure_test
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"testing"
 
 	"sluice/loop"
@@ -63,7 +64,10 @@ func TestPolicy(t *testing.T) {
 		secure.ReasonVersion:       {func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }, same},
 		secure.ReasonNoCertificate: {func(c *tls.Config) { c.ServerName = "other.test" }, same},
 		secure.ReasonBadCertificate: {func(*tls.Config) {}, func(p *secure.Policy) {
-			p.Verify = func(tls.ConnectionState) error { return errors.New("not on the list") }
+			p.Verify = func(tls.ConnectionState) error { return errors.New("not good enough") }
+		}},
+		secure.ReasonNotAllowed: {func(*tls.Config) {}, func(p *secure.Policy) {
+			p.Verify = func(tls.ConnectionState) error { return fmt.Errorf("%w: me.test", secure.ErrNotAllowed) }
 		}},
 	} {
 		before := r.engine.Counters().HandshakeErrors[want]
