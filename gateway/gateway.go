@@ -26,6 +26,8 @@ type Options struct {
 	// LogLevel caps the level of every log, if it is not nil.
 	LogLevel       *slog.Level
 	Stdout, Stderr io.Writer // where logs to "stdout" and "stderr" go; nil means the process's
+	// CertificateInterval is how often the files of certificates are looked at; 0: every second.
+	CertificateInterval time.Duration
 }
 
 // A BoundListener is an address that the gateway accepts on.
@@ -107,7 +109,7 @@ func (g *Gateway) build(loops []loop.Loop) error {
 		g.workers = append(g.workers, newWorker(g, l))
 	}
 	var err error
-	if g.tls, err = newTransport(g.cfg, loops, g.log); err != nil {
+	if g.tls, err = newTransport(g.cfg, loops, g.log, g.options.CertificateInterval); err != nil {
 		return err
 	}
 	g.clusters = upstream.NewManager(loops, g.hooks())

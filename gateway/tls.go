@@ -2,11 +2,8 @@ package gateway
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
-	"os"
-	"strings"
 	"time"
 
 	"sluice/gateway/certificates"
@@ -26,19 +23,31 @@ type transport struct {
 	workers  *secure.Workers
 	down, up []*secure.Engine // by loop: those of listeners and of clusters
 	tickets  *secure.TicketKeys
-	clients  map[*upstream.TLSConfig]*tls.Config
-	stores   []certificateStore
+	clients  map[*upstream.TLSConfig]clusterTLS
+	every    time.Duration // how often files are looked at; 0: as certificates has it
+	files    []certificateFiles
 	stops    []func()
 }
 
-// A certificateStore belongs to a listener or a cluster.
-type certificateStore struct {
-	owner string
-	*certificates.Store
+// clusterTLS is what a cluster's endpoints have in common.
+type clusterTLS struct {
+	base  *tls.Config         // but for RootCAs
+	roots *certificates.Roots // nil: the system's
 }
 
-// newTransport makes what cfg needs of TLS; nil when that is nothing.
-func newTransport(cfg *config.Config, loops []loop.Loop, log *slog.Logger) (*transport, error) {
+// certificateFiles are files that are watched for a listener or a cluster: a Store, or Roots.
+type certificateFiles struct {
+	owner string
+	watched
+}
+
+type watched interface {
+	Status() []certificates.Status
+	Watch(interval time.Duration) (stop func())
+}
+
+// newTransport makes what cfg needs of TLS; nil when that is nothing. Files are looked at at every interval; 0 is the usual one.
+func newTransport(cfg *config.Config, loops []loop.Loop, log *slog.Logger, every time.Duration) (*transport, error) {
 	used := false
 	for i := range cfg.Listeners {
 		cfg.Listeners[i].All(func(c *config.FilterChain) { used = used || c.TLS != nil })
@@ -49,7 +58,7 @@ func newTransport(cfg *config.Config, loops []loop.Loop, log *slog.Logger) (*tra
 	if !used {
 		return nil, nil
 	}
-	t := &transport{log: log, tickets: secure.NewTicketKeys(), clients: map[*upstream.TLSConfig]*tls.Config{}}
+	t := &transport{log: log, tickets: secure.NewTicketKeys(), every: every, clients: map[*upstream.TLSConfig]clusterTLS{}}
 	for i := range cfg.Clusters {
 		c := &cfg.Clusters[i]
 		if c.TLS == nil {
@@ -59,7 +68,7 @@ func newTransport(cfg *config.Config, loops []loop.Loop, log *slog.Logger) (*tra
 			log.Warn("INSECURE: the certificates of a cluster's hosts are not verified, anybody can pretend to be them",
 				"cluster", c.Name, "configured at", c.TLS.Origin)
 		}
-		if t.clients[c.TLS] != nil {
+		if t.clients[c.TLS].base != nil {
 			continue
 		}
 		client, err := t.client(c.Name, c.TLS)
@@ -94,9 +103,23 @@ func (t *transport) open(owner string, sources []certificates.Source) (*certific
 	if err != nil {
 		return nil, err
 	}
-	t.stops = append(t.stops, store.Watch(0))
-	t.stores = append(t.stores, certificateStore{owner, store})
+	t.watch(owner, store)
 	return store, nil
+}
+
+// openRoots reads the CA certificates at where, a path or PEM text, and watches them.
+func (t *transport) openRoots(owner, where string) (*certificates.Roots, error) {
+	roots, err := certificates.OpenRoots(where, certificates.Options{Logger: t.log.With("owner", owner)})
+	if err != nil {
+		return nil, err
+	}
+	t.watch(owner, roots)
+	return roots, nil
+}
+
+func (t *transport) watch(owner string, w watched) {
+	t.stops = append(t.stops, w.Watch(t.every))
+	t.files = append(t.files, certificateFiles{owner, w})
 }
 
 // server makes the Config of a listener's TLS. spoken are the protocols that the listener knows.
@@ -117,15 +140,16 @@ func (t *transport) server(name string, cfg *config.TLSContext, spoken []*protoc
 		CipherSuites: cfg.CipherSuites, Curves: cfg.Curves, ClientAuth: cfg.ClientAuth, Tickets: t.tickets,
 		Binding: fmt.Sprintf("%q %q", cfg.Certificates, cfg.CAs),
 	}
+	var roots *certificates.Roots
 	if cfg.ClientAuth != tls.NoClientCert {
-		if p.ClientCAs, err = pool(cfg.CAs); err != nil {
+		if roots, err = t.openRoots("listener "+name, cfg.CAs); err != nil {
 			return fail(err)
 		}
 	}
 	if p.Protocols == nil {
 		p.Protocols = offered(spoken)
 	}
-	return p.Config(), nil
+	return verifying(p, roots).following(), nil
 }
 
 // offered are the names that protocols have in ALPN, most wanted first. Only HTTP's are known to its clients.
@@ -152,7 +176,7 @@ func speaking(spoken []*protocols.Protocol, name string) *protocols.Protocol {
 }
 
 // client makes what a cluster's endpoints have in common.
-func (t *transport) client(name string, cfg *upstream.TLSConfig) (*tls.Config, error) {
+func (t *transport) client(name string, cfg *upstream.TLSConfig) (client clusterTLS, err error) {
 	c := &tls.Config{
 		ServerName: cfg.ServerName, InsecureSkipVerify: cfg.InsecureSkip, //nolint:gosec // it is asked for, and logged
 		MinVersion: cfg.MinVersion, MaxVersion: cfg.MaxVersion, CipherSuites: cfg.CipherSuites, NextProtos: cfg.Protocols,
@@ -164,35 +188,18 @@ func (t *transport) client(name string, cfg *upstream.TLSConfig) (*tls.Config, e
 	for _, id := range cfg.Curves {
 		c.CurvePreferences = append(c.CurvePreferences, tls.CurveID(id))
 	}
-	var err error
+	client.base = c
 	if cfg.CAs != "" {
-		if c.RootCAs, err = pool(cfg.CAs); err != nil {
-			return nil, err
+		if client.roots, err = t.openRoots("cluster "+name, cfg.CAs); err != nil {
+			return client, err
 		}
 	}
 	if cfg.Chain != "" {
 		store, err := t.open("cluster "+name, []certificates.Source{{Chain: cfg.Chain, Key: cfg.Key}})
 		if err != nil {
-			return nil, err
+			return client, err
 		}
 		c.GetClientCertificate = store.GetClientCertificate
 	}
-	return c, nil
-}
-
-// pool reads certificates that sign others: where is a path, or PEM text.
-func pool(where string) (*x509.CertPool, error) {
-	text, name := []byte(where), "the inline CA certificates"
-	if !strings.Contains(where, "-----BEGIN ") {
-		var err error
-		if text, err = os.ReadFile(where); err != nil {
-			return nil, fmt.Errorf("the CA certificates can't be read: %w", err)
-		}
-		name = where
-	}
-	p := x509.NewCertPool()
-	if !p.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("there is no certificate in %s; expected PEM text", name)
-	}
-	return p, nil
+	return client, nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 
+	"sluice/gateway/certificates"
 	"sluice/gateway/config"
 	"sluice/loop"
 	"sluice/loop/secure"
@@ -15,14 +16,15 @@ import (
 // is part of it, and so is the session that the next connection resumes.
 type tlsDialer struct {
 	engines            []*secure.Engine
-	http1, http2, rest *secure.Config
+	http1, http2, rest *rooted
 }
 
 // dialer is the hook of the clusters.
 func (t *transport) dialer(e *upstream.Endpoint, cfg *upstream.TLSConfig) upstream.Dialer {
-	base := t.clients[cfg]
-	variant := func(alpn ...string) *secure.Config {
-		c := base.Clone()
+	client := t.clients[cfg]
+	variant := func(verify func(tls.ConnectionState) error, alpn ...string) *rooted {
+		c := client.base.Clone()
+		c.VerifyConnection = verify
 		c.ClientSessionCache = new(secure.Session)
 		switch {
 		case c.ServerName != "":
@@ -34,11 +36,17 @@ func (t *transport) dialer(e *upstream.Endpoint, cfg *upstream.TLSConfig) upstre
 		if alpn != nil {
 			c.NextProtos = alpn
 		}
-		return &secure.Config{TLS: c}
+		return &rooted{roots: client.roots, build: func(a *certificates.Authorities) *secure.Config {
+			if a == nil {
+				return &secure.Config{TLS: c}
+			}
+			c := c.Clone()
+			c.RootCAs = a.Pool
+			return &secure.Config{TLS: c}
+		}}
 	}
-	d := &tlsDialer{engines: t.up, http1: variant(config.ALPNHTTP1), http2: variant(config.ALPNHTTP2), rest: variant()}
-	d.http2.TLS.VerifyConnection = agreesToHTTP2
-	return d
+	return &tlsDialer{engines: t.up,
+		http1: variant(nil, config.ALPNHTTP1), http2: variant(agreesToHTTP2, config.ALPNHTTP2), rest: variant(nil)}
 }
 
 // Dial implements upstream.Dialer.
@@ -51,7 +59,7 @@ func (d *tlsDialer) Dial(l loop.Loop, p *protocols.Protocol, o loop.DialOptions,
 		cfg = d.http2
 	default: // the others have no name of their own
 	}
-	return d.engines[l.Index()].Dial(o, cfg, h)
+	return d.engines[l.Index()].Dial(o, cfg.config(), h)
 }
 
 // agreesToHTTP2 refuses a server that has not chosen HTTP/2. RFC 9113 section 3.3: "Implementations that support HTTP/2

@@ -60,12 +60,13 @@ func (g *Gateway) declareTLSMetrics() {
 			if g.tls == nil {
 				return
 			}
-			for _, store := range g.tls.stores {
-				seen := map[string]bool{}
-				for _, s := range store.Status() {
-					if name := filepath.Clean(s.Chain); !seen[name] { // a chain may stand there for two names
-						seen[name] = true
-						emit(f.value(&s), store.owner, name)
+			seen := map[[2]string]bool{}
+			for _, files := range g.tls.files {
+				for _, s := range files.Status() {
+					name := filepath.Clean(s.Chain)
+					if at := [2]string{files.owner, name}; !seen[at] { // a chain may stand there for two names
+						seen[at] = true
+						emit(f.value(&s), files.owner, name)
 					}
 				}
 			}

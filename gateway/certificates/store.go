@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// DefaultInterval is how often a Store looks at its files.
-const DefaultInterval = time.Second
-
 // Options configure a Store.
 type Options struct {
 	// Strict refuses clients that ask for a name for which there is no certificate; otherwise they get the first one.
@@ -120,31 +117,14 @@ func (s *Store) Refresh() {
 
 // Watch calls Refresh at every interval (0 means DefaultInterval) until stop is called.
 func (s *Store) Watch(interval time.Duration) (stop func()) {
-	if interval <= 0 {
-		interval = DefaultInterval
-	}
-	quit := make(chan struct{})
-	var running sync.WaitGroup
-	running.Go(func() {
-		ticker := time.NewTicker(interval)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ticker.C:
-				s.Refresh()
-			case <-quit:
-				return
-			}
-		}
-	})
-	return sync.OnceFunc(func() { close(quit); running.Wait() })
+	return watch(interval, s.Refresh)
 }
 
 // load reads pair i if its files have changed, and reports whether there is a new one to use.
 func (s *Store) load(i int, first bool) bool {
 	e, source, now := &s.entries[i], &s.sources[i], s.now()
-	chainChanged, err := e.chain.read(now, 2*time.Second)
-	keyChanged, keyErr := e.key.read(now, 2*time.Second)
+	chainChanged, err := e.chain.read(now, settled)
+	keyChanged, keyErr := e.key.read(now, settled)
 	if err = errors.Join(err, keyErr); err != nil {
 		s.refuse(e, source.problem(err), first)
 		return false

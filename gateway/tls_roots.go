@@ -1,0 +1,62 @@
+package gateway
+
+import (
+	"crypto/tls"
+	"fmt"
+	"sync/atomic"
+
+	"sluice/gateway/certificates"
+	"sluice/loop/secure"
+)
+
+// rooted is a Config that verifies peers against the authorities that a file holds at the time. Each set of them has a Config
+// of its own, as those in use must not change: handshakes that have begun finish with the one before.
+type rooted struct {
+	roots *certificates.Roots
+	build func(*certificates.Authorities) *secure.Config
+	last  atomic.Pointer[generation]
+}
+
+// A generation is a Config with the authorities that it was made for.
+type generation struct {
+	of  *certificates.Authorities
+	cfg *secure.Config
+}
+
+// config returns the Config of the moment. It is safe on any goroutine; those that find a new set at the same time make equal
+// ones.
+func (r *rooted) config() *secure.Config {
+	now := r.roots.Current()
+	g := r.last.Load()
+	if g == nil || g.of != now {
+		g = &generation{of: now, cfg: r.build(now)}
+		r.last.Store(g)
+	}
+	return g.cfg
+}
+
+// verifying makes the Configs of p with the client CAs of roots; nil roots for a policy that verifies nobody. Tickets are bound to
+// the set: crypto/tls verifies a resumed client's certificate again, but one that came in by a set which is no more shall not
+// even be asked whether it remembers.
+func verifying(p secure.Policy, roots *certificates.Roots) *rooted {
+	return &rooted{roots: roots, build: func(a *certificates.Authorities) *secure.Config {
+		q := p
+		if a != nil {
+			q.ClientCAs = a.Pool
+			q.Binding = fmt.Sprintf("%s %x", p.Binding, a.Fingerprint)
+		}
+		return q.Config()
+	}}
+}
+
+// following returns a Config for servers that goes by the one of the moment for each client.
+func (r *rooted) following() *secure.Config {
+	cfg := r.config()
+	if r.roots == nil || r.roots.Fixed() {
+		return cfg
+	}
+	outer := *cfg
+	outer.TLS = cfg.TLS.Clone()
+	outer.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return r.config().TLS, nil }
+	return &outer
+}
