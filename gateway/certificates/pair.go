@@ -19,6 +19,13 @@ type Source struct {
 	Chain string // certificates, the server's first, each followed by its issuer's
 	Key   string
 	Names []string // names that it is shown for beside those that it is made out to; "*.x" is a wildcard
+	// Protocols are those of ALPN that it is for; nil: all. A client that speaks none of any source's gets the first.
+	Protocols []string
+	// Group is the same for sources that stand for each other where both are for a client: of those it is the cheaper to sign
+	// with that is shown. A client must not get from one group into another by what it says it can verify.
+	Group string
+	// Optional lets the Store do without the pair as long as there has been no good one.
+	Optional bool
 }
 
 // A file is one of a source's two, as it was when it was read.

@@ -42,15 +42,15 @@ type entry struct {
 
 // A Status is the state of one pair, for the admin API and metrics.
 type Status struct {
-	Chain    string   // path, or "(inline)"
-	Names    []string // that it is made out to
-	NotAfter time.Time
+	Chain    string    // path, or "(inline)"
+	Names    []string  // that it is made out to
+	NotAfter time.Time // zero, as Loaded: none is in use yet (Source.Optional)
 	Loaded   time.Time // when the pair in use was read
 	Refused  int64     // how often another was not good
 	Problem  error     // why what lies in the files now is not in use; nil when it is
 }
 
-// Open reads the pairs. All must be good; the error joins every problem.
+// Open reads the pairs. All that are not optional must be good; the error joins every problem.
 func Open(sources []Source, o Options) (*Store, error) {
 	if len(sources) == 0 {
 		return nil, errors.New("no certificate is given: a chain and a key are needed")
@@ -68,7 +68,10 @@ func Open(sources []Source, o Options) (*Store, error) {
 	}
 	for i := range s.entries {
 		s.load(i, true)
-		if err := s.entries[i].problem; err != nil {
+		switch err := s.entries[i].problem; {
+		case err != nil && sources[i].Optional:
+			s.log.Error("a certificate is not there; it is done without until it comes", slog.Any("error", err))
+		case err != nil:
 			problems = append(problems, err)
 		}
 	}
@@ -81,8 +84,33 @@ func Open(sources []Source, o Options) (*Store, error) {
 
 // GetCertificate is for tls.Config.
 func (s *Store) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return s.current.Load().find(hello, s.strict), nil // crypto/tls makes an error of nil
+	_, pair := s.Choose(hello)
+	return pair, nil // crypto/tls makes an error of nil
 }
+
+// Choose returns the pair for a client, and the index of its source; -1 and nil when there is none. It is by the name that the
+// client asks for (exact, then by wildcard), or else among all; of these by the client's protocols; of these the first, or
+// what stands for it. With Options.Strict another name gets none.
+func (s *Store) Choose(hello *tls.ClientHelloInfo) (source int, pair *tls.Certificate) {
+	t := s.current.Load()
+	if source = t.find(hello, s.strict); source < 0 {
+		return source, nil
+	}
+	return source, t.pairs[source]
+}
+
+// Groups are the groups that a client that asks for name, in lower case and without a final dot, can get into. They must not
+// be changed.
+func (s *Store) Groups(name string) []string {
+	t := s.current.Load()
+	if c := t.named(name); c != nil {
+		return c.groups
+	}
+	return t.rest.groups
+}
+
+// Ready reports whether there is any pair. It is cheap.
+func (s *Store) Ready() bool { return len(s.current.Load().rest.list) > 0 }
 
 // GetClientCertificate is for the tls.Config of a client: the first pair.
 func (s *Store) GetClientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -96,8 +124,10 @@ func (s *Store) Status() []Status {
 	all := make([]Status, len(s.entries))
 	for i := range s.entries {
 		e := &s.entries[i]
-		all[i] = Status{Chain: describe(s.sources[i].Chain), Names: namesOf(e.pair.Leaf), NotAfter: e.pair.Leaf.NotAfter,
-			Loaded: e.loaded, Refused: e.refused, Problem: e.problem}
+		all[i] = Status{Chain: describe(s.sources[i].Chain), Loaded: e.loaded, Refused: e.refused, Problem: e.problem}
+		if e.pair != nil {
+			all[i].Names, all[i].NotAfter = namesOf(e.pair.Leaf), e.pair.Leaf.NotAfter
+		}
 	}
 	return all
 }
@@ -137,7 +167,12 @@ func (s *Store) load(i int, first bool) bool {
 		s.refuse(e, err, first)
 		return false
 	}
-	if !first {
+	switch {
+	case first:
+	case e.pair == nil:
+		s.log.Info("a certificate that was not there has come", slog.String("certificate", describe(source.Chain)),
+			slog.Any("names", namesOf(pair.Leaf)), slog.Time("valid until", pair.Leaf.NotAfter))
+	default:
 		s.log.Info("a certificate was replaced", slog.String("certificate", describe(source.Chain)),
 			slog.Any("names", namesOf(pair.Leaf)), slog.Time("valid until", pair.Leaf.NotAfter))
 	}
@@ -153,6 +188,10 @@ func (s *Store) refuse(e *entry, problem error, first bool) {
 		return
 	}
 	e.refused++
+	if e.pair == nil {
+		s.log.Error("a certificate that has come is refused; it is still done without", slog.Any("error", problem))
+		return
+	}
 	s.log.Error("a changed certificate is refused; the last good one stays in use", slog.Any("error", problem),
 		slog.Time("valid until", e.pair.Leaf.NotAfter))
 }
