@@ -17,8 +17,8 @@ type FilterChain struct {
 }
 
 // A ChainMatch says which connections a chain takes, by what a ClientHello says before anything is answered. The chains of
-// a listener are narrowed down by one field after the other, in this order, to those that fit best; see Chains in
-// docs/configuration.md. An empty field fits everything, and less well than one that names it.
+// a listener are narrowed down by one field after the other, in this order, to those that fit best; see
+// docs/tls.md. An empty field fits everything, and less well than one that names it.
 type ChainMatch struct {
 	ServerNames []string // in lower case; "*.example.org" is every name that ends in ".example.org"
 	Transport   Transport
