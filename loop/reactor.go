@@ -3,6 +3,7 @@ package loop
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -65,8 +66,9 @@ type Reactor struct {
 	postMu    sync.Mutex
 	posts     []func()
 	postWoken bool
-	stopped   bool // guarded by postMu
-	stopping  bool // the loop's own view of stopped
+	waking    atomic.Int32 // calls of Post that wake the loop
+	stopped   bool         // guarded by postMu
+	stopping  bool         // the loop's own view of stopped
 
 	pulse    pulse
 	counters counters
@@ -243,11 +245,17 @@ func (r *Reactor) Post(f func()) bool {
 		return false
 	}
 	r.posts = append(r.posts, f)
-	if !r.postWoken {
+	wake := !r.postWoken
+	if wake {
 		r.postWoken = true
-		r.sys.Wake() // under the lock: after stopped is set nothing touches the system from outside
+		r.waking.Add(1)
 	}
 	r.postMu.Unlock()
+	// Not under the lock: the loop runs at once, on this processor, and would meet it.
+	if wake {
+		r.sys.Wake()
+		r.waking.Add(-1)
+	}
 	return true
 }
 
@@ -330,6 +338,9 @@ func (r *Reactor) Shutdown() {
 	r.postMu.Lock()
 	r.stopped = true
 	r.postMu.Unlock()
+	for r.waking.Load() > 0 { // whoever sees stopped touches the system no more
+		time.Sleep(10 * time.Microsecond)
+	}
 	r.stopping = true
 	for r.shutdownStep() {
 	}
