@@ -39,24 +39,23 @@ func (b *bench) startBackend(ctx context.Context) error {
 // prepareHTTP2 finds h2load and starts the HTTP/2 backends, when a workload needs them: one for each size of answers. A
 // machine without h2load leaves those workloads out.
 func (b *bench) prepareHTTP2(ctx context.Context) error {
-	needsH2load := func(w workload) bool { return w.link.down == http2 }
-	if !slices.ContainsFunc(b.options.workloads, needsH2load) {
+	b.http2Ports, b.rates = map[http2Answer]int{}, map[rateKey]float64{}
+	if !slices.ContainsFunc(b.options.workloads, workload.byH2load) {
 		return nil
 	}
 	var err error
 	b.h2loadBinary, err = b.debian(ctx, "h2load", "nghttp2-client")
 	if errors.Is(err, errSkip) {
 		b.report.Skipped = append(b.report.Skipped, "the HTTP/2 workloads: "+err.Error())
-		b.options.workloads = slices.DeleteFunc(slices.Clone(b.options.workloads), needsH2load)
+		b.options.workloads = slices.DeleteFunc(slices.Clone(b.options.workloads), workload.byH2load)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	b.http2Ports, b.rates = map[http2Answer]int{}, map[rateKey]float64{}
 	for _, w := range b.options.workloads {
-		a := http2Answer{size: w.answer, grpc: w.link.up == grpc}
-		if w.link.down != http2 || w.link.up == http1 || b.http2Ports[a] != 0 {
+		a := w.http2Answer()
+		if !w.byH2load() || w.link.up == http1 || b.http2Ports[a] != 0 {
 			continue
 		}
 		if err := b.startHTTP2Backend(ctx, a); err != nil {
@@ -70,6 +69,12 @@ func (b *bench) prepareHTTP2(ctx context.Context) error {
 type http2Answer struct {
 	size int
 	grpc bool
+	echo bool // of a call in both directions: what the caller sends
+}
+
+// http2Answer is what the backend of a workload answers.
+func (w workload) http2Answer() http2Answer {
+	return http2Answer{size: w.answer, grpc: w.link.up == grpc, echo: w.streaming}
 }
 
 func (b *bench) startHTTP2Backend(ctx context.Context, a http2Answer) error {
@@ -82,7 +87,10 @@ func (b *bench) startHTTP2Backend(ctx context.Context, a http2Answer) error {
 		return err
 	}
 	args, speaks := []string{strconv.Itoa(port), strconv.Itoa(a.size)}, http2
-	if a.grpc {
+	switch {
+	case a.echo:
+		args, speaks = append(args, "stream"), grpc
+	case a.grpc:
 		args, speaks = append(args, "grpc"), grpc
 	}
 	backend, err := b.launch.start("http2backend", b.options.loadCPU, b.shop.path(fmt.Sprintf("http2backend-%d.log", port)),

@@ -26,7 +26,8 @@
 // (4 ms at 250 Hz) scaled to that total; it is only as good as the number of ticks, so user time is summed over all rounds.
 //
 // HTTP/2 load comes from h2load, which has no gate: the books are read before it starts and after it has ended, and it makes a
-// fixed number of requests. Its answers are checked by status, number and bytes.
+// fixed number of requests. Its answers are checked by status, number and bytes. Messages on gRPC streams come from streamload, which
+// has a gate.
 //
 // Over TLS everybody speaks AES-128-GCM-SHA256 with a P-256 ECDSA certificate that a run makes for itself, and verifies it.
 // In the workloads of handshakes a request is a connection: handshake, close_notify, FIN, and the server's end of it. That
@@ -39,8 +40,7 @@
 //
 // # Code map
 //
-// forwarder/, backend/, http2backend/, load/, handshake/, boltbackend/ and boltload/ are C, compiled at run time, with what they share in
-// common/. peers/ has the configurations. peers.go and
-// workload.go are the two tables to extend; runner.go goes through them; account.go reads the kernel's books; summary.go and
+// forwarder/, backend/, http2backend/, load/, streamload/, handshake/, boltbackend/ and boltload/ are C, compiled at run time, with
+// what they share in common/. peers/ has the configurations. peers.go and workload.go are the two tables to extend; runner.go goes through them; account.go reads the kernel's books; summary.go and
 // targets.go judge; report.go prints; page.go and plots.go draw; guard.go compares with what the tree holds.
 package main

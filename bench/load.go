@@ -75,6 +75,8 @@ func (b *bench) startWorkload(ctx context.Context, w workload, port int, more ..
 	switch {
 	case w.handshake:
 		return b.startGenerator(ctx, b.handshakeBinary, append(append(w.handshakeArgs(port), "--tls", b.identity.certificate), more...))
+	case w.streaming:
+		return b.startGenerator(ctx, b.streamLoadBinary, append(w.streamArgs(port), more...))
 	case w.tls != "":
 		return b.startGenerator(ctx, b.tlsLoadBinary, append(append(w.args(port), "--tls", b.identity.certificate), more...))
 	}

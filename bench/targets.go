@@ -63,6 +63,8 @@ func http2Targets() []target {
 		{name: h2h2 + ": CPU per request / the better peer", limit: 0.4, measure: cpuToBetter(h2h2)},
 		{name: h2h2One + ": CPU per request / the better peer", limit: 1.0, measure: cpuToBetter(h2h2One)},
 		{name: h2h2Bulk + ": bytes per CPU-second / the better peer", limit: 1.0, atLeast: true, measure: bytesToBetter(h2h2Bulk)},
+		{name: grpcUnary + ": CPU per request / the better peer", limit: 1.0, measure: cpuToBetter(grpcUnary)},
+		{name: grpcStream + ": messages per CPU-second / the better peer", limit: 1.0, atLeast: true, measure: bytesToBetter(grpcStream)},
 		{name: h2Idle + ": resident memory per connection", limit: 6.0, unit: "KiB", measure: idleMemory(h2Idle)},
 	}
 }

@@ -24,8 +24,8 @@ func measured() *report {
 		}
 	}
 	for round := range 3 {
-		// The better peer is nghttpx at 10; ours costs 7 to HTTP/1, 5 to HTTP/2, and 8 where bytes count.
-		for name, ours := range map[string]float64{h2h1: 7, h2h1One: 7, h2h1Bulk: 8, h2h2: 5, h2h2One: 10.5, h2h2Bulk: 12.5} {
+		// The better peer is nghttpx at 10; ours costs 7 to HTTP/1, 5 to HTTP/2, and 8 where bytes or messages count.
+		for name, ours := range map[string]float64{h2h1: 7, h2h1One: 7, h2h1Bulk: 8, h2h2: 5, h2h2One: 10.5, h2h2Bulk: 12.5, grpcUnary: 7, grpcStream: 8} {
 			for peer, cpu := range map[string]float64{subject: ours, "nghttpx": 10, "haproxy": 14} {
 				s := sample{Peer: peer, Workload: name, Round: round, CPU: cpu, PerSec: 1e6 / cpu}
 				s.Load.Requests = 1000
@@ -103,6 +103,8 @@ func TestVerdicts(t *testing.T) {
 		"h2-h2-one: CPU per request / the better peer":                                      {1.05, false},
 		"h2-h2-1m: bytes per CPU-second / the better peer":                                  {0.8, false},
 		"idle-h2: resident memory per connection":                                           {2, true},
+		"grpc: CPU per request / the better peer":                                           {0.7, true},
+		"grpc-stream: messages per CPU-second / the better peer":                            {1.25, true},
 		"bolt: CPU per request / forwarder":                                                 {6 / 8.5, false},
 		"bolt-16: CPU per request, the part used of 0.9 us or of 1.2 times the forwarder's": {0.95 / 0.9, false},
 		"bolt-open: p99 at half of the forwarder's saturation / forwarder":                  {1.5, true},

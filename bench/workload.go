@@ -54,6 +54,7 @@ type workload struct {
 	tls         string  // the version of TLS that clients speak; "": none
 	handshake   bool    // a request is a connection: a handshake, and its end
 	resume      bool    // ... that resumes the session of the one before
+	streaming   bool    // gRPC: a request is a message on a long stream, and its answer the echo
 	websocket   bool    // a request is a message of body bytes, and its answer the echo
 	mixed       bool    // Bolt: every second call is of version 2, with a CRC32
 	load        float64 // open loop: the offered rate, as a part of a peer's saturation ...
@@ -74,7 +75,7 @@ const (
 const (
 	h2h1, h2h1One, h2h1Bulk = "h2-h1", "h2-h1-one", "h2-h1-1m"
 	h2h2, h2h2One, h2h2Bulk = "h2-h2", "h2-h2-one", "h2-h2-1m"
-	grpcUnary               = "grpc"
+	grpcUnary, grpcStream   = "grpc", "grpc-stream"
 	h2h1Paths, h2Idle       = "h2-h1-paths", "idle-h2"
 )
 
@@ -174,10 +175,14 @@ func http2Workloads() []workload {
 	paths.paths, paths.path, paths.answer = 1000, "/r/", 64
 	held.name, held.about, held.quick = h2Idle, "HTTP/2 connections that have served one request each", false
 	held.kind, held.connections, held.streams = idleHold, 8000, 0
-	return append(all, paths, held, workload{
+	call := workload{
 		name: grpcUnary, about: "gRPC, unary calls, messages of 64 bytes there and 128 back", kind: closedLoop, link: link{http2, grpc},
 		connections: 32, streams: 32, path: "/bench.Bench/Call", answer: 128, body: 64, rivals: []string{"nghttpx", "haproxy", rival},
-	})
+	}
+	stream := call
+	stream.name, stream.about, stream.streaming = grpcStream, "gRPC, messages of 128 bytes and their echoes on streams that stay", true
+	stream.path, stream.body = "/bench.Bench/Stream", 128
+	return append(all, paths, held, call, stream)
 }
 
 // boltWorkloads compare with moving the bytes of connections one to one; a gateway shares one upstream connection.
@@ -286,6 +291,9 @@ func (w workload) args(port int) []string {
 func (w workload) holding() workload {
 	return workload{name: w.name, kind: idleHold, connections: w.held, path: "/tiny", answer: 64}
 }
+
+// byH2load tells whether the load comes from h2load.
+func (w workload) byH2load() bool { return w.link.down == http2 && !w.streaming }
 
 // moved is how many bytes of bodies a request moves.
 func (w workload) moved() int { return w.answer + w.body }

@@ -17,6 +17,7 @@ import (
 // sources are the C programs and the peers' configurations: the harness runs from any directory.
 //
 //go:embed common/*.h forwarder/*.c backend/*.c http2backend/*.c http2backend/*.h boltbackend/*.c load/*.c load/*.h boltload/*.c handshake/*.c
+//go:embed streamload/*.c
 //go:embed peers/*.tmpl page.html.tmpl
 var sources embed.FS
 

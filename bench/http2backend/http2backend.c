@@ -1,5 +1,5 @@
 /*
- * http2backend PORT BYTES [grpc]
+ * http2backend PORT BYTES [grpc|stream]
  *
  * The HTTP/2 server behind the proxies (h2c with prior knowledge, RFC 9113) on one thread. Every request is answered alike:
  * 200 and BYTES of body, the pattern that all programs of the benchmark use. So it has no need to know what a request says,
@@ -7,7 +7,8 @@
  * out of the load generator's way on the CPU they share. (That proxies pass paths on unharmed is checked in the rows with an
  * HTTP/1 backend, which answers 404 to a wrong one.)
  *
- * With grpc the answer is one of gRPC: a message of BYTES in all, and the status in trailers.
+ * With grpc the answer is one of gRPC: a message of BYTES in all, and the status in trailers. With stream it is a call in both
+ * directions: answered at once, every byte sent back as it comes, until the caller has no more; BYTES is not used.
  *
  * Its own answers are compressed as a good server does: the first of a connection puts its fields into the dynamic table, the
  * others refer to them. Flow control is honoured both ways; frames of all streams leave in one write; large answers take turns
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "../common/program.h"
+#include "echo.h"
 #include "frames.h"
 
 enum {
@@ -48,6 +50,8 @@ struct stream {
 	int64_t window;	  /* what the peer lets us send */
 	size_t sent;	  /* of the answer's body */
 	size_t uncredited; /* body received since the last WINDOW_UPDATE */
+	bool ended;	  /* stream: the caller has no more */
+	struct echo echo;
 	struct stream *bucket_next, *turn_next;
 };
 
@@ -71,7 +75,7 @@ struct conn {
 
 static int epoll_fd;
 static size_t answer_len, period; /* the answer's body repeats itself after period bytes */
-static bool grpc;
+static bool grpc, echoes;
 static char buffer[BUFFER], *body;
 static struct answer_blocks blocks;
 static struct stream *spare; /* free streams, by bucket_next */
@@ -115,13 +119,14 @@ static void drop_stream(struct conn *c, uint32_t id)
 			break;
 		}
 	c->open--;
+	echo_free(&s->echo);
 	s->bucket_next = spare;
 	spare = s;
 }
 
 static void take_turn(struct conn *c, struct stream *s)
 {
-	if (s->queued || !s->answering || s->window <= 0)
+	if (s->queued || !s->answering || s->window <= 0 || (echoes && !echo_left(&s->echo)))
 		return;
 	s->queued = true;
 	s->turn_next = NULL;
@@ -161,9 +166,10 @@ static void put_credit(struct conn *c, uint32_t id, uint32_t n)
 static void answer(struct conn *c, struct stream *s)
 {
 	const struct block *b = &blocks.head[c->table];
-	put_frame(c, HEADERS, END_HEADERS | (answer_len ? 0 : END_STREAM), s->id, b->bytes, b->len);
+	bool empty = !answer_len && !echoes;
+	put_frame(c, HEADERS, END_HEADERS | (empty ? END_STREAM : 0), s->id, b->bytes, b->len);
 	c->table = blocks.after_head[c->table];
-	if (!answer_len) {
+	if (empty) {
 		drop_stream(c, s->id);
 		return;
 	}
@@ -190,13 +196,14 @@ static void pump(struct conn *c)
 		if (!(c->turn_first = s->turn_next))
 			c->turn_last = NULL;
 		s->queued = false;
-		int64_t n = answer_len - s->sent;
+		int64_t n = echoes ? echo_left(&s->echo) : answer_len - s->sent;
 		n = n < MAX_PAYLOAD ? n : MAX_PAYLOAD;
 		n = n < s->window ? n : s->window;
 		n = n < c->window ? n : c->window;
-		bool last = s->sent + n == answer_len;
-		put_frame(c, DATA, last && !grpc ? END_STREAM : 0, s->id, body + s->sent % period, n);
+		bool last = echoes ? s->ended && (size_t)n == echo_left(&s->echo) : s->sent + n == answer_len;
+		put_frame(c, DATA, last && !grpc ? END_STREAM : 0, s->id, echoes ? s->echo.bytes + s->echo.at : body + s->sent % period, n);
 		s->sent += n;
+		s->echo.at += echoes ? n : 0;
 		s->window -= n;
 		c->window -= n;
 		if (last)
@@ -222,6 +229,7 @@ static void close_conn(struct conn *c)
 		while (c->bucket[i]) {
 			struct stream *s = c->bucket[i];
 			c->bucket[i] = s->bucket_next;
+			echo_free(&s->echo);
 			s->bucket_next = spare;
 			spare = s;
 		}
@@ -290,18 +298,28 @@ static bool on_window(struct conn *c, uint32_t id, uint32_t n)
 	return true;
 }
 
+/* A caller of a stream has no more: it ends when all has been sent back. */
+static void end_call(struct conn *c, struct stream *s)
+{
+	s->ended = true;
+	if (!echo_left(&s->echo))
+		end_answer(c, s);
+}
+
 /* A header block is complete: a request's head, or its trailers. */
 static bool on_block(struct conn *c)
 {
 	struct stream *s = *find(c, c->block_id);
 	if (!s && !(s = add_stream(c, c->block_id)))
 		return false;
-	if (c->block_ends)
+	if (!s->answering && (c->block_ends || echoes))
 		answer(c, s);
+	if (echoes && c->block_ends)
+		end_call(c, s);
 	return true;
 }
 
-static bool on_data(struct conn *c, uint32_t id, uint8_t flags, size_t n)
+static bool on_data(struct conn *c, uint32_t id, uint8_t flags, const uint8_t *p, size_t n)
 {
 	c->uncredited += n;
 	if (c->uncredited >= CREDIT) {
@@ -309,9 +327,17 @@ static bool on_data(struct conn *c, uint32_t id, uint8_t flags, size_t n)
 		c->uncredited = 0;
 	}
 	struct stream *s = *find(c, id);
-	if (!s || s->answering)
+	if (!s || (s->answering && !echoes) || s->ended)
 		return true; /* it was reset meanwhile */
-	if (flags & END_STREAM) {
+	if (echoes) {
+		if (!echo_add(&s->echo, p, n))
+			return false;
+		take_turn(c, s);
+		if (flags & END_STREAM) {
+			end_call(c, s);
+			return true;
+		}
+	} else if (flags & END_STREAM) {
 		answer(c, s);
 		return true;
 	}
@@ -337,7 +363,7 @@ static bool on_frame(struct conn *c, enum frame_type type, uint8_t flags, uint32
 		c->in_block = !(flags & END_HEADERS);
 		return id == c->block_id && (c->in_block || on_block(c));
 	case DATA:
-		return on_data(c, id, flags, n);
+		return on_data(c, id, flags, p, n);
 	case RST_STREAM:
 		drop_stream(c, id);
 		return true;
@@ -442,9 +468,10 @@ static void make_body(void)
 
 int main(int argc, char **argv)
 {
-	grpc = argc == 4 && strcmp(argv[3], "grpc") == 0;
+	echoes = argc == 4 && strcmp(argv[3], "stream") == 0;
+	grpc = echoes || (argc == 4 && strcmp(argv[3], "grpc") == 0);
 	if ((argc != 3 && !grpc) || atoll(argv[2]) < (grpc ? 5 : 0) || atoll(argv[2]) > MAX_ANSWER) {
-		fprintf(stderr, "usage: http2backend PORT BYTES [grpc]\n");
+		fprintf(stderr, "usage: http2backend PORT BYTES [grpc|stream]\n");
 		return 2;
 	}
 	raise_file_limit();
