@@ -128,7 +128,7 @@ func (st *stream) changed(ev *protocols.Event, data []byte) *protocols.Event {
 // filterHead makes of the head of the answer what goes on.
 func (st *stream) filterHead(end bool) {
 	if len(st.stages) > 0 {
-		st.s.l.chain.Answer(st.stages, &st.resp, end)
+		st.s.l.chain.Answer(st.stages, st.resp, end)
 	}
 }
 

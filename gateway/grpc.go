@@ -66,7 +66,7 @@ func grpcStatus(r protocols.Reason, status int) grpcCode {
 // replyGRPC answers from here in gRPC's form: status 200, and trailers only.
 func (st *stream) replyGRPC(code grpcCode, message []byte) {
 	st.w.giveHead(st)
-	h := &st.resp
+	h := st.resp
 	h.Reset()
 	h.Status = 200
 	h.AddString("content-type", "application/grpc")

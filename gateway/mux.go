@@ -118,7 +118,9 @@ func (m *mux) ended(st *stream) {
 	if m.phase == muxClosing {
 		return
 	}
-	m.obey() // what st held, or was in the middle of, may have been in the way of others
+	if m.protocol.InTurn {
+		m.obey() // what st held, or was in the middle of, may have been in the way of others
+	}
 	if m.first != nil {
 		return
 	}
@@ -236,7 +238,7 @@ func (m *mux) resumeInput(st *stream, held int) {
 	if held == 0 || m.phase == muxClosing {
 		return
 	}
-	m.w.credit = protocols.Event{Kind: protocols.KindCredit, Stream: st.id, N: held}
+	m.w.credit.Set(&protocols.Event{Kind: protocols.KindCredit, Stream: st.id, N: held})
 	_, _ = m.codec.Encode(m.w.loop.Now(), &m.w.credit, m.conn)
 	m.obey()
 }

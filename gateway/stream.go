@@ -75,8 +75,8 @@ type stream struct {
 	timer    loop.Timer // the route's timeout
 	tryTimer loop.Timer // the per-try timeout, or the backoff before the next try
 	req      protocols.Header
-	resp     protocols.Header
-	replay   []byte // the request body sent so far, while a retry may need it
+	resp     *protocols.Header // from worker.giveHead; nil until there is an answer
+	replay   []byte            // the request body sent so far, while a retry may need it
 	stages   []filter.Stage
 	// nextInSession and prevInSession are the other streams of a multiplexed connection.
 	nextInSession, prevInSession *stream
@@ -93,6 +93,7 @@ type exchange struct {
 	request  flow
 	answer   flow
 	tunnel   bool // bytes pass unframed in both directions
+	asked    bool // for a tunnel: see wantsTunnel
 	wasReset bool // the client was told that the answer is void
 	// requestWaits: the head of the request waits for its turn on the upstream's connection; bodiless: it is all of it.
 	requestWaits, bodiless bool
@@ -118,6 +119,7 @@ type exchange struct {
 	wait     *upstream.Wait
 	tries    int // tries that have been started
 	tried    [maxTries]*upstream.Endpoint
+	tryTimed bool // tryTimer is armed, or was
 	retried  bool // holds one of the cluster's retries in flight
 	staled   bool // was sent again because an idle connection had gone stale
 	taped    bool // replay holds all of the request body that was sent
@@ -151,9 +153,12 @@ func (st *stream) holding() bool {
 	return st.request.state != directionEnded && (st.state == upstreamWaiting || st.state == upstreamBackoff)
 }
 
-// wantsTunnel reports whether the request asks for a tunnel, by Upgrade or CONNECT. It has no body then.
-func (st *stream) wantsTunnel() bool {
-	return len(st.req.Upgrade()) > 0 || st.req.Method == protocols.MethodConnect
+// wantsTunnel reports whether the request asks for a tunnel, by Upgrade or CONNECT. It has no body then. Most do not, and
+// their heads are not looked at again: it is cold memory by the time of the answer.
+func (st *stream) wantsTunnel() bool { return st.asked && asksTunnel(&st.req) }
+
+func asksTunnel(h *protocols.Header) bool {
+	return len(h.Upgrade()) > 0 || h.Method == protocols.MethodConnect
 }
 
 // receiving reports that the client owes a part of the request's body.
@@ -165,6 +170,7 @@ func (st *stream) receiving() bool {
 func (st *stream) start(ev *protocols.Event) {
 	now := st.w.loop.Now()
 	st.req.Take(ev.Header)
+	st.asked = asksTunnel(&st.req)
 	st.id = ev.Stream
 	st.started, st.moved = now, now
 	st.request.state = directionOpen
@@ -234,9 +240,16 @@ func (st *stream) dropUpstream(r protocols.Reason) {
 	st.stopTry()
 }
 
+// timeTry arms tryTimer.
+func (st *stream) timeTry(d time.Duration) {
+	st.tryTimed = true
+	st.w.loop.Arm(&st.tryTimer, st.w.loop.Now()+d)
+}
+
 // stopTry ends the per-try timeout.
 func (st *stream) stopTry() {
-	if st.tryTimer.Armed() {
+	if st.tryTimed {
+		st.tryTimed = false
 		st.w.loop.Disarm(&st.tryTimer)
 	}
 }
@@ -280,7 +293,7 @@ func (st *stream) fail(r protocols.Reason) {
 func (st *stream) cut(r protocols.Reason) {
 	st.reason = r
 	st.dropUpstream(r)
-	st.w.toClient = protocols.Event{Kind: protocols.KindReset, Stream: st.id, Reason: r}
+	st.w.toClient.Set(&protocols.Event{Kind: protocols.KindReset, Stream: st.id, Reason: r})
 	_, _ = st.s.codec.Encode(st.w.loop.Now(), &st.w.toClient, st.s.conn)
 	if st.answer.state == directionWaiting {
 		st.status = r.Status()

@@ -58,7 +58,7 @@ func (st *stream) interim(ev *protocols.Event) protocols.Verdict {
 	if st.s.conn.Buffered() > protocols.OutputHigh {
 		return protocols.More
 	}
-	st.w.toClient = protocols.Event{Kind: protocols.KindHead, Interim: true, Stream: st.id, Header: ev.Header}
+	st.w.toClient.Set(&protocols.Event{Kind: protocols.KindHead, Interim: true, Stream: st.id, Header: ev.Header})
 	if _, err := st.s.codec.Encode(st.w.loop.Now(), &st.w.toClient, st.s.conn); err != nil {
 		st.detail = err.Error()
 		st.fail(protocols.ReasonInternal)
@@ -76,7 +76,7 @@ func (st *stream) sendAnswerHead(end bool) protocols.Verdict {
 	if err := st.encodeHead(end); err != nil {
 		return st.unspeakable(err)
 	}
-	if !st.headWaits && st.wantsTunnel() && grantsTunnel(&st.req, &st.resp) {
+	if !st.headWaits && st.wantsTunnel() && grantsTunnel(&st.req, st.resp) {
 		st.becomeTunnel()
 	}
 	switch {
@@ -95,7 +95,7 @@ func (st *stream) sendAnswerHead(end bool) protocols.Verdict {
 
 // encodeHead encodes st.resp, or lets it wait for its turn: then flushAnswer does it.
 func (st *stream) encodeHead(end bool) error {
-	st.w.toClient = protocols.Event{Kind: protocols.KindHead, End: end, Stream: st.id, Header: &st.resp, Reason: st.reason}
+	st.w.toClient.Set(&protocols.Event{Kind: protocols.KindHead, End: end, Stream: st.id, Header: st.resp, Reason: st.reason})
 	_, err := st.s.codec.Encode(st.w.loop.Now(), &st.w.toClient, st.s.conn)
 	st.headWaits, st.headEnd = err == protocols.ErrWait, end //nolint:errorlint // returned as it is
 	switch {
@@ -121,7 +121,7 @@ func (st *stream) sendAnswer(ev *protocols.Event, came int) protocols.Verdict {
 	f := &st.answer
 	n := 0
 	if f.hold.empty() && !st.headWaits {
-		st.w.toClient = *ev
+		st.w.toClient.Set(ev)
 		st.w.toClient.Stream = st.id
 		var err error
 		n, err = st.s.codec.Encode(st.w.loop.Now(), &st.w.toClient, st.s.conn)

@@ -38,9 +38,10 @@ func (st *stream) invite() {
 	if isHTTP(st.protocol.ID) || !st.req.Has(protocols.NameExpect) || st.request.state == directionEnded {
 		return
 	}
+	st.w.giveHead(st)
 	st.resp.Reset()
 	st.resp.Status = 100
-	st.w.toClient = protocols.Event{Kind: protocols.KindHead, Interim: true, Stream: st.id, Header: &st.resp}
+	st.w.toClient.Set(&protocols.Event{Kind: protocols.KindHead, Interim: true, Stream: st.id, Header: st.resp})
 	_, _ = st.s.codec.Encode(st.w.loop.Now(), &st.w.toClient, st.s.conn) // a client that is not told sends it some time later
 	st.resp.Reset()
 }

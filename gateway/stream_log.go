@@ -35,7 +35,10 @@ func (st *stream) endTry(r protocols.Reason, status int) {
 	received, sent = received-st.tryReceived, sent-st.trySent
 	if st.lease.Multiplexed() {
 		// The connection's bytes are those of many: these are the exchange's own, before compression and without frames.
-		received, sent = uint64(st.sent)+uint64(st.resp.RawLen()), uint64(st.forwarded)+uint64(st.req.RawLen())
+		received, sent = uint64(st.sent), uint64(st.forwarded)+uint64(st.req.RawLen())
+		if st.resp != nil {
+			received += uint64(st.resp.RawLen())
+		}
 	}
 	for _, u := range [...]*metrics.Upstream{&e.Upstream, &st.cluster.Upstream} {
 		shard.AddGauge(u.RequestsActive, -1)
@@ -105,7 +108,7 @@ func (st *stream) fillRecord(r *accesslog.Record) {
 		Start: w.loop.Wall(st.started), RequestReceived: st.since(st.requested), RequestFinished: st.since(st.requested),
 		ResponseReceived: st.since(st.answered), Duration: now - st.started,
 		BytesReceived: uint64(st.received), BytesSent: uint64(st.sent),
-		Protocol: s.protocol.Name, Request: &st.req, Response: &st.resp, ResponseCode: st.status, Reason: st.reason,
+		Protocol: s.protocol.Name, Request: &st.req, Response: st.resp, ResponseCode: st.status, Reason: st.reason,
 		Listener: s.l.cfg.Name, ServerName: s.serverName, DownstreamLocal: s.conn.LocalAddr(), DownstreamRemote: s.conn.RemoteAddr(),
 		ConnectionID: s.conn.ID(), UpstreamConnectionID: st.upConn, StreamID: st.id,
 		RequestID: st.req.Get(protocols.NameXRequestID), Attempts: st.tries,

@@ -39,7 +39,7 @@ func (st *stream) answerLocally(body []byte) {
 	if st.request.state != directionEnded && left > int64(st.s.l.env.Limits.DiscardBytes) && !st.s.protocol.Multiplexed {
 		st.s.announceEnd(now) // the codec closes rather than read so much only to drop it
 	}
-	h := &st.resp
+	h := st.resp
 	var buf [32]byte
 	protocols.AddTo(h, protocols.NameDate, st.w.loop.Wall(now).UTC().AppendFormat(buf[:0], http.TimeFormat))
 	st.status = h.Status
@@ -70,7 +70,7 @@ func (st *stream) answerLocally(body []byte) {
 
 // encodeLocalBody sends the body of a local reply, or holds it as any other.
 func (st *stream) encodeLocalBody(body []byte) error {
-	st.w.toClient = protocols.Event{Kind: protocols.KindData, End: true, Stream: st.id, Data: body}
+	st.w.toClient.Set(&protocols.Event{Kind: protocols.KindData, End: true, Stream: st.id, Data: body})
 	n := 0
 	if !st.headWaits {
 		var err error
@@ -90,6 +90,7 @@ var errHeld = &protocols.Error{Reason: protocols.ReasonOverflow, Detail: "this p
 // refuse answers what could not be decoded as a request.
 func (st *stream) refuse(r protocols.Reason, detail string) {
 	now := st.w.loop.Now()
+	st.req.Reset()
 	st.started, st.requested = now, now
 	st.count()
 	st.request.state = directionEnded

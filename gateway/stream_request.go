@@ -73,7 +73,7 @@ func (st *stream) requestEvent(ev *protocols.Event) protocols.Verdict {
 func (st *stream) sendRequest(ev *protocols.Event, came int) protocols.Verdict {
 	n := 0
 	if st.state == upstreamLeased && !st.requestWaits && st.replayed == len(st.replay) && st.request.hold.empty() {
-		st.w.toServer = protocols.Event{Kind: ev.Kind, End: ev.End, Header: ev.Header, Data: ev.Data}
+		st.w.toServer.Set(&protocols.Event{Kind: ev.Kind, End: ev.End, Header: ev.Header, Data: ev.Data})
 		var err error
 		n, err = st.lease.Encode(&st.w.toServer)
 		if err != nil {
@@ -140,7 +140,7 @@ func (st *stream) flushRequest() {
 	f := &st.request
 	if st.replayed < len(st.replay) {
 		end := f.state == directionEnded && f.hold.empty()
-		st.w.toServer = protocols.Event{Kind: protocols.KindData, End: end, Data: st.replay[st.replayed:]}
+		st.w.toServer.Set(&protocols.Event{Kind: protocols.KindData, End: end, Data: st.replay[st.replayed:]})
 		n, err := st.lease.Encode(&st.w.toServer)
 		if err != nil {
 			st.refuseByUs(err)

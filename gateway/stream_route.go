@@ -132,14 +132,14 @@ func (st *stream) editAnswer() {
 		return
 	}
 	if f := &st.s.l.forwarded; !f.NoVia && isHTTP(st.resp.Proto) {
-		protocols.AddTo(&st.resp, protocols.NameVia, f.via(&st.resp))
+		protocols.AddTo(st.resp, protocols.NameVia, f.via(st.resp))
 	}
 	st.editAnswerFields()
 }
 
 func (st *stream) editAnswerFields() {
 	if st.route.editsAnswer {
-		st.route.EditResponse(&st.resp, st)
+		st.route.EditResponse(st.resp, st)
 	}
 }
 

@@ -99,7 +99,7 @@ func (st *stream) begin(lease *upstream.Lease) {
 	st.taped = st.taped || bodiless
 	st.replayed = 0
 	if t := st.route.retry.TryTimeout; t > 0 {
-		st.w.loop.Arm(&st.tryTimer, st.w.loop.Now()+t)
+		st.timeTry(t)
 	}
 	st.bodiless = bodiless
 	st.sendHead()
@@ -108,7 +108,7 @@ func (st *stream) begin(lease *upstream.Lease) {
 // sendHead sends the head of the request, unless it has to wait for its turn: then Drained asks again. What waits behind it
 // follows. st may be over when it returns.
 func (st *stream) sendHead() {
-	st.w.toServer = protocols.Event{Kind: protocols.KindHead, End: st.bodiless, Header: &st.req}
+	st.w.toServer.Set(&protocols.Event{Kind: protocols.KindHead, End: st.bodiless, Header: &st.req})
 	_, err := st.lease.Encode(&st.w.toServer)
 	st.requestWaits = err == protocols.ErrWait //nolint:errorlint // returned as it is
 	switch {
@@ -243,7 +243,7 @@ func (st *stream) backoff() {
 	half := uint64(d / 2)
 	jitter, _ := bits.Mul64(st.w.rng.Uint64(), half)
 	st.state = upstreamBackoff
-	st.w.loop.Arm(&st.tryTimer, st.w.loop.Now()+time.Duration(half+jitter))
+	st.timeTry(time.Duration(half + jitter))
 }
 
 // tryTimedOut ends a try that took too long.

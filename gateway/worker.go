@@ -41,7 +41,7 @@ type worker struct {
 	credit   protocols.Event
 	holds    holdBuffers
 	turns    turns
-	heads    []protocols.Header // free storage for answers
+	heads    []*protocols.Header // free storage for answers
 	record   accesslog.Record
 	value    []byte // of a template
 	buffers  accesslog.Buffers
@@ -82,8 +82,13 @@ func (w *worker) freeStream(st *stream) {
 	if st.replay = st.replay[:0]; cap(st.replay) > maxKeptHead {
 		st.replay = nil
 	}
-	recycle(&st.req)
-	w.keepHead(&st.resp)
+	if st.req.Size() > maxKeptHead {
+		st.req = protocols.Header{}
+	}
+	if st.resp != nil {
+		w.keepHead(st.resp)
+		st.resp = nil
+	}
 	w.keepStream(st)
 	if w.draining == drainStarted {
 		w.g.drained.check(w)
@@ -116,9 +121,13 @@ func (st *stream) storage() int { return st.req.Size() + cap(st.replay) }
 // giveHead gives st storage for the head of its answer, if it has none. Most of the streams of a busy loop wait for their
 // answers, and the storage that was used last is still in the CPU's cache.
 func (w *worker) giveHead(st *stream) {
-	if n := len(w.heads); n > 0 && st.resp.Size() == 0 {
+	switch n := len(w.heads); {
+	case st.resp != nil:
+	case n > 0:
 		st.resp = w.heads[n-1]
 		w.heads = w.heads[:n-1]
+	default:
+		st.resp = new(protocols.Header)
 	}
 }
 
@@ -128,18 +137,10 @@ const maxKeptHeads = 1024
 
 // keepHead takes back the storage of an answer.
 func (w *worker) keepHead(h *protocols.Header) {
-	if h.Size() > 0 && h.Size() <= maxKeptHead && len(w.heads) < maxKeptHeads {
+	if h.Size() <= maxKeptHead && len(w.heads) < maxKeptHeads {
 		h.Reset()
-		w.heads = append(w.heads, *h)
+		w.heads = append(w.heads, h)
 	}
-	*h = protocols.Header{ContentLength: -1}
-}
-
-func recycle(h *protocols.Header) {
-	if h.Size() > maxKeptHead {
-		*h = protocols.Header{}
-	}
-	h.Reset()
 }
 
 // appendRequestID appends 32 random hexadecimal digits.

@@ -107,6 +107,9 @@ type Protocol struct {
 	// whose sender may be slow. Status().Room of a new client codec is then what its connection carries. 0: as many as the
 	// streams need.
 	Connections int
+	// InTurn says that one message follows the other whole: the end of one may be the turn of a stream that waits, or let
+	// Decode go on, and the owner looks at Status then.
+	InTurn bool
 	// Sized says that a message's length stands in front of it: what has none must be collected first.
 	Sized bool
 	// PrefixLen bytes are enough for Detect to decide.

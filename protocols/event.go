@@ -54,6 +54,14 @@ type Event struct {
 	Owner any
 }
 
+// Set makes ev what from is, part by part: assigning it would copy in large pieces what was just put together in small ones, and
+// a processor forwards a store only to a load that lies within it.
+func (ev *Event) Set(from *Event) {
+	ev.Kind, ev.End, ev.Interim, ev.Unprocessed, ev.Reason = from.Kind, from.End, from.Interim, from.Unprocessed, from.Reason
+	ev.Stream, ev.N = from.Stream, from.N
+	ev.Header, ev.Data, ev.Owner = from.Header, from.Data, from.Owner
+}
+
 // A Verdict is a sink's answer to an event.
 type Verdict uint8
 

@@ -59,18 +59,31 @@ const (
 
 // Reset empties h and keeps its storage.
 func (h *Header) Reset() {
-	raw, fields := h.raw, h.fields
 	if h.lent {
-		raw = nil
+		h.raw = nil
 	}
-	*h = Header{raw: raw[:0], fields: fields[:0], ContentLength: -1}
+	h.raw, h.fields = h.raw[:0], h.fields[:0]
+	h.clear()
+}
+
+// clear is what makes h empty, beside raw and fields. (Assigning a Header puts one together elsewhere and copies it, which is
+// slow: see slot.)
+func (h *Header) clear() {
+	h.Proto, h.Minor, h.Method, h.OneWay = 0, 0, 0, false
+	h.Status, h.Timeout = 0, 0
+	h.Code, h.Coding = 0, 0
+	h.ContentLength = -1
+	h.lent, h.remade, h.wire = false, false, 0
+	h.method, h.path, h.scheme, h.auth = span{}, span{}, span{}, span{}
+	h.reason, h.proto, h.class = span{}, span{}, span{}
 }
 
 // Lend empties h and makes b its bytes without copying; decoders call it and then add spans of b.
 // h must be dropped or taken before b changes.
 func (h *Header) Lend(b []byte) {
-	fields := h.fields
-	*h = Header{raw: b[:len(b):len(b)], lent: true, fields: fields[:0], ContentLength: -1}
+	h.fields = h.fields[:0]
+	h.clear()
+	h.raw, h.lent = b[:len(b):len(b)], true
 }
 
 // Trim cuts the bytes that h holds to the first n: a decoder lends what it has read, and learns where the head ends when
@@ -87,10 +100,10 @@ func (h *Header) Take(src *Header) {
 	if src.lent {
 		h.raw = append(raw[:0], src.raw...)
 		h.lent = false
-		*src = Header{fields: fields[:0], ContentLength: -1}
-		return
+		raw = nil
 	}
-	*src = Header{raw: raw[:0], fields: fields[:0], ContentLength: -1}
+	src.raw, src.fields = raw[:0], fields[:0]
+	src.clear()
 }
 
 // CopyFrom makes h hold a copy of src, which stays as it is.
@@ -114,11 +127,12 @@ func (h *Header) RawLen() int { return len(h.raw) }
 // AddSpan appends a field whose name and value are spans of the lent bytes. clean promises that the bytes are exactly
 // `name ": " value CRLF`.
 func (h *Header) AddSpan(id NameID, name, nameLen, value, valueLen int, clean bool) {
-	f := field{name: uint32(name), nameLen: uint16(nameLen), value: uint32(value), valueLen: uint32(valueLen), id: id}
+	f := h.slot()
+	f.name, f.nameLen, f.value, f.valueLen = uint32(name), uint16(nameLen), uint32(value), uint32(valueLen)
+	f.id, f.flags = id, 0
 	if clean {
 		f.flags = flagClean
 	}
-	h.fields = append(h.fields, f)
 }
 
 // Len is the number of field slots, deleted ones included: index them with Field.
@@ -213,8 +227,9 @@ func addTo[V []byte | string](h *Header, id NameID, name string, value V) {
 	h.raw = append(h.raw, ": "...)
 	h.raw = append(h.raw, value...)
 	h.raw = append(h.raw, "\r\n"...)
-	h.fields = append(h.fields, field{name: n, nameLen: uint16(len(name)), value: n + uint32(len(name)) + 2,
-		valueLen: uint32(len(value)), id: id, flags: flagClean})
+	f := h.slot()
+	f.name, f.nameLen, f.value, f.valueLen = n, uint16(len(name)), n+uint32(len(name))+2, uint32(len(value))
+	f.id, f.flags = id, flagClean
 }
 
 // Set replaces the first field called name, keeping its place, and deletes the others; without one it appends.

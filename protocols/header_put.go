@@ -25,8 +25,21 @@ func AddTo[V []byte | string](h *Header, id NameID, value V) {
 	h.raw = append(h.raw, prefix...)
 	h.raw = append(h.raw, value...)
 	h.raw = append(h.raw, '\r', '\n')
-	h.fields = append(h.fields, field{name: uint32(n), nameLen: uint16(p - 2), value: uint32(n + p), valueLen: uint32(v),
-		id: id, flags: flagClean})
+	f := h.slot()
+	f.name, f.nameLen, f.value, f.valueLen = uint32(n), uint16(p-2), uint32(n+p), uint32(v)
+	f.id, f.flags = id, flagClean
+}
+
+// slot appends a field, all of which the caller sets in its place: a copy of one that was put together elsewhere would have to
+// wait for its parts (a processor forwards a store to a load of the same size only).
+func (h *Header) slot() *field {
+	n := len(h.fields)
+	if n == cap(h.fields) {
+		h.fields = append(h.fields, field{})
+	} else {
+		h.fields = h.fields[:n+1]
+	}
+	return &h.fields[n]
 }
 
 // AddField appends a field of which the decoder knows the id: the way of a protocol whose fields do not come as lines. A
@@ -42,8 +55,9 @@ func (h *Header) AddField(id NameID, name, value []byte) {
 	h.raw = append(h.raw, ':', ' ')
 	h.raw = append(h.raw, value...)
 	h.raw = append(h.raw, '\r', '\n')
-	h.fields = append(h.fields, field{name: n, nameLen: uint16(len(name)), value: n + uint32(len(name)) + 2,
-		valueLen: uint32(len(value)), flags: flagClean})
+	f := h.slot()
+	f.name, f.nameLen, f.value, f.valueLen = n, uint16(len(name)), n+uint32(len(name))+2, uint32(len(value))
+	f.id, f.flags = NameOther, flagClean
 }
 
 // MarkSecret marks the field that was added last: its sender does not want it in a table of compressed fields, ours nor that

@@ -2,6 +2,7 @@ package protocols
 
 import (
 	"bytes"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -266,5 +267,44 @@ func TestReuseAllocatesNothing(t *testing.T) {
 	}
 	if !bytes.Equal(buf, []byte(sample)) {
 		t.Error("the read buffer changed")
+	}
+}
+
+// Reset, Lend and Take name what they empty one by one: no field of a Header may be missing.
+func TestEmptiedHeadersHoldNothing(t *testing.T) {
+	full := func() *Header {
+		h := new(Header)
+		v := reflect.ValueOf(h).Elem()
+		for i := range v.NumField() {
+			f := v.Field(i)
+			f = reflect.NewAt(f.Type(), f.Addr().UnsafePointer()).Elem()
+			switch f.Kind() {
+			case reflect.Bool:
+				f.SetBool(true)
+			case reflect.Slice:
+				f.Set(reflect.MakeSlice(f.Type(), 1, 1))
+			case reflect.Struct:
+				f.Set(reflect.ValueOf(span{1, 1}))
+			default:
+				f.Set(reflect.ValueOf(1).Convert(f.Type()))
+			}
+		}
+		return h
+	}
+	for name, empty := range map[string]func(h *Header){
+		"Reset":                    func(h *Header) { h.Reset() },
+		"Take":                     func(h *Header) { new(Header).Take(h) },
+		"Lend":                     func(h *Header) { h.Lend(nil); h.lent = false },
+		"Take of what is not lent": func(h *Header) { h.lent = false; new(Header).Take(h) },
+	} {
+		h := full()
+		empty(h)
+		if len(h.raw) != 0 || len(h.fields) != 0 {
+			t.Errorf("%s leaves bytes or fields", name)
+		}
+		h.raw, h.fields = nil, nil
+		if want := (Header{ContentLength: -1}); !reflect.DeepEqual(*h, want) {
+			t.Errorf("%s leaves %+v", name, *h)
+		}
 	}
 }

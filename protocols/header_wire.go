@@ -16,7 +16,9 @@ func (h *Header) CopyWire(b []byte) {
 func (h *Header) AddNamed(id NameID, name string, value, valueLen int) {
 	n := uint32(len(h.raw))
 	h.raw = append(h.raw, name...)
-	h.fields = append(h.fields, field{name: n, nameLen: uint16(len(name)), value: uint32(value), valueLen: uint32(valueLen), id: id})
+	f := h.slot()
+	f.name, f.nameLen, f.value, f.valueLen = n, uint16(len(name)), uint32(value), uint32(valueLen)
+	f.id, f.flags = id, 0
 }
 
 // Wire returns the head as it came on the wire, in its protocol's binary form, or nil for a head that has none. same

@@ -9,6 +9,7 @@ func Protocol() *protocols.Protocol {
 		Name:        "bolt",
 		Multiplexed: true,
 		Connections: 1,
+		InTurn:      true,
 		Sized:       true,
 		PrefixLen:   prefixLen,
 		Detect:      detect,

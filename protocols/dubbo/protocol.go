@@ -12,6 +12,7 @@ func Protocol() *protocols.Protocol {
 		Name:        "dubbo",
 		Multiplexed: true,
 		Connections: 1,
+		InTurn:      true,
 		PrefixLen:   prefixLen,
 		Detect:      detect,
 		Server:      func(env *protocols.Env) protocols.Codec { return rpc.NewServer(spec, env) },

@@ -215,7 +215,7 @@ func (c *client) fail(r rule) error {
 }
 
 func (c *client) emit(sink protocols.Sink, ev protocols.Event) protocols.Verdict {
-	c.env.Ev = ev
+	c.env.Ev.Set(&ev)
 	return sink.Event(&c.env.Ev)
 }
 
@@ -258,7 +258,8 @@ func (c *client) DecodeEOF(now time.Duration, rest []byte, sink protocols.Sink, 
 
 // Status implements protocols.Codec.
 func (c *client) Status() protocols.Status {
-	s := protocols.Status{Phase: c.phase}
+	var s protocols.Status
+	s.Phase = c.phase
 	if s.Phase != protocols.PhaseOpen {
 		return s
 	}

@@ -257,7 +257,7 @@ func (c *server) endTunnelIn() {
 }
 
 func (c *server) emit(sink protocols.Sink, ev protocols.Event) protocols.Verdict {
-	c.env.Ev = ev
+	c.env.Ev.Set(&ev)
 	return sink.Event(&c.env.Ev)
 }
 
@@ -333,7 +333,8 @@ func (c *server) close(linger bool) {
 
 // Status implements protocols.Codec.
 func (c *server) Status() protocols.Status {
-	s := protocols.Status{Phase: c.phase, Linger: c.traits&lingers != 0}
+	var s protocols.Status
+	s.Phase, s.Linger = c.phase, c.traits&lingers != 0
 	if s.Phase == protocols.PhaseOpen {
 		if c.traits&(isLast|goingAway) != 0 {
 			s.Phase = protocols.PhaseDraining

@@ -385,7 +385,8 @@ func (c *conn) find(is func(*stream) bool) *stream {
 
 // Status implements protocols.Codec.
 func (c *conn) Status() protocols.Status {
-	s := protocols.Status{Phase: c.phase, Linger: c.flags&lingers != 0, Yielded: c.flags&yielded != 0}
+	var s protocols.Status
+	s.Phase, s.Linger, s.Yielded = c.phase, c.flags&lingers != 0, c.flags&yielded != 0
 	if s.Phase != protocols.PhaseOpen {
 		return s
 	}
@@ -399,7 +400,7 @@ func (c *conn) Status() protocols.Status {
 }
 
 func (c *conn) emit(t *call, ev protocols.Event) protocols.Verdict {
-	c.env.Ev = ev
+	c.env.Ev.Set(&ev)
 	return t.sink.Event(&c.env.Ev)
 }
 

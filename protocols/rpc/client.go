@@ -112,7 +112,7 @@ func (c *Client) goneAway(sink protocols.Sink) {
 		return
 	}
 	c.drain(true)
-	c.env.Ev = protocols.Event{Kind: protocols.KindGoAway, Reason: protocols.ReasonDrained}
+	c.env.Ev.Set(&protocols.Event{Kind: protocols.KindGoAway, Reason: protocols.ReasonDrained})
 	sink.Event(&c.env.Ev)
 }
 
@@ -141,7 +141,7 @@ func (c *Client) decodeAnswer(f *Frame, b []byte, sink protocols.Sink) *Rule {
 	default:
 		c.in.id = id
 	}
-	c.env.Ev = protocols.Event{Kind: protocols.KindHead, End: end, Stream: id, Owner: owner, Header: h}
+	c.env.Ev.Set(&protocols.Event{Kind: protocols.KindHead, End: end, Stream: id, Owner: owner, Header: h})
 	sink.Event(&c.env.Ev)
 	if !end && !long && c.in.id == id { // otherwise it was reset
 		c.answered(c.lookup(id))

@@ -165,7 +165,7 @@ func (c *conn) decodeContent(b []byte) (piece []byte, n int, last bool, r *Rule)
 
 // emitData gives the sink a piece of a stream's content. The stream may be over: owner is its owner.
 func (c *conn) emitData(sink protocols.Sink, id protocols.StreamID, owner any, data []byte, end bool) {
-	c.env.Ev = protocols.Event{Kind: protocols.KindData, End: end, Stream: id, Owner: owner, Data: data}
+	c.env.Ev.Set(&protocols.Event{Kind: protocols.KindData, End: end, Stream: id, Owner: owner, Data: data})
 	if sink.Event(&c.env.Ev) != protocols.Pause {
 		return
 	}
@@ -270,7 +270,8 @@ func (c *conn) pausing(starts, n int) bool {
 
 // state is the part of Status that both ends have.
 func (c *conn) state() protocols.Status {
-	s := protocols.Status{Phase: c.phase, Idle: c.used == 0 && c.in.state == inHead}
+	var s protocols.Status
+	s.Phase, s.Idle = c.phase, c.used == 0 && c.in.state == inHead
 	if c.traits&isHalted != 0 {
 		s.Stalled = c.stalled()
 		s.Yielded = !s.Stalled

@@ -113,7 +113,7 @@ func (c *Server) goneAway(sink protocols.Sink) {
 		return
 	}
 	c.drain(true)
-	c.env.Ev = protocols.Event{Kind: protocols.KindGoAway, Reason: protocols.ReasonDrained}
+	c.env.Ev.Set(&protocols.Event{Kind: protocols.KindGoAway, Reason: protocols.ReasonDrained})
 	sink.Event(&c.env.Ev)
 }
 
@@ -140,7 +140,7 @@ func (c *Server) decodeRequest(f *Frame, b []byte, sink protocols.Sink, out prot
 	if end && h.OneWay {
 		c.end(i)
 	}
-	c.env.Ev = protocols.Event{Kind: protocols.KindHead, End: end, Stream: id, Header: h}
+	c.env.Ev.Set(&protocols.Event{Kind: protocols.KindHead, End: end, Stream: id, Header: h})
 	sink.Event(&c.env.Ev)
 	owner := c.env.Ev.Owner
 	if i = c.lookup(id); i < 0 {
@@ -200,7 +200,7 @@ func (c *Server) fail(r *Rule, sink protocols.Sink, out protocols.Output) error 
 		// The request that is being read is void.
 		owner := c.slots[i].owner
 		c.reset(i, r.Request.Reason, out)
-		c.env.Ev = protocols.Event{Kind: protocols.KindReset, Stream: id, Owner: owner, Reason: r.Request.Reason}
+		c.env.Ev.Set(&protocols.Event{Kind: protocols.KindReset, Stream: id, Owner: owner, Reason: r.Request.Reason})
 		sink.Event(&c.env.Ev)
 	}
 	c.drain(true)

@@ -150,6 +150,6 @@ func (c *conn) giveTurns(sink protocols.Sink, out protocols.Output) {
 
 func (c *conn) emitCredit(sink protocols.Sink, i int) {
 	s := &c.slots[i]
-	c.env.Ev = protocols.Event{Kind: protocols.KindCredit, Stream: s.id, Owner: s.owner, N: protocols.OutputHigh}
+	c.env.Ev.Set(&protocols.Event{Kind: protocols.KindCredit, Stream: s.id, Owner: s.owner, N: protocols.OutputHigh})
 	sink.Event(&c.env.Ev)
 }
