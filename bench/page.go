@@ -96,7 +96,7 @@ func (r *report) standing() standing {
 	out := standing{Header: append([]string{"work"}, r.others()...)}
 	for _, w := range workloads() {
 		ours, ok := r.summaryOf(w.name, subject)
-		if !ok || len(ours.CPURatios) == 0 || w.own { // at its own rate each does another amount of work
+		if !ok || len(ours.CPURatios) == 0 || w.own || w.scale { // at its own rate each does another amount of work
 			continue
 		}
 		row := []cell{{Text: w.name + ": " + w.about}}
@@ -131,7 +131,7 @@ func (r *report) lead() string {
 	var rows, least, met, measured int
 	for _, w := range workloads() {
 		ours, ok := r.summaryOf(w.name, subject)
-		if w.own {
+		if w.own || w.scale {
 			continue
 		}
 		best := ok

@@ -77,7 +77,7 @@ func (p peer) speaks(l link) bool { return p.links == nil || slices.Contains(p.l
 
 // does tells whether a peer can do a workload.
 func (p peer) does(d deployment) bool {
-	return p.speaks(d.link) && (d.routes == 0 || p.routes) && (!d.tls || p.tls) && (d.workers <= 1 || !p.single)
+	return p.speaks(d.link) && (d.routes == 0 || p.routes) && (!d.tls || p.tls) && (!d.scale || !p.single)
 }
 
 // versionOf is the first line that a peer says about itself.

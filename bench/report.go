@@ -129,7 +129,7 @@ func (r *report) tables() []table {
 			out = append(out, t)
 		}
 	}
-	for _, t := range []table{r.idleTable(), r.syscallTable()} {
+	for _, t := range []table{r.scaleTable(), r.idleTable(), r.syscallTable()} {
 		if len(t.rows) > 0 {
 			out = append(out, t)
 		}

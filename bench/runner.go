@@ -55,6 +55,8 @@ type proxy struct {
 	setup   setup
 	process *process
 	family  []int // its processes
+	// A second process of the same peer, which shares the work; nil for all but the workload that compares it with a second worker.
+	twin *proxy
 }
 
 // A sample is what one peer did in one round of one workload.
@@ -161,6 +163,7 @@ type deployment struct {
 	link        link
 	backend     int  // the port of the backend
 	workers     int  // 0: one
+	scale       bool // for the comparison of one worker with two
 	routes      int  // that it chooses from
 	tls         bool // clients speak TLS
 	websocket   bool
@@ -178,7 +181,7 @@ func (d deployment) shares(e deployment) bool {
 // deploymentFor a workload; its backend runs already.
 func (b *bench) deploymentFor(w workload) deployment {
 	d := deployment{
-		link: w.link, backend: b.backendPort, workers: w.workers, routes: w.routes, websocket: w.websocket, streaming: w.streaming, held: w.held,
+		link: w.link, backend: b.backendPort, workers: w.workers, scale: w.scale, routes: w.routes, websocket: w.websocket, streaming: w.streaming, held: w.held,
 		tls:         w.tls != "",
 		connections: w.inFlight() + w.held,
 	}
@@ -214,7 +217,11 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}
-	p, err := b.launch.startOn(c.name, b.options.proxyCPUs(s.Workers), s.Dir+"/output", c.command(s))
+	cpus := b.options.proxyCPUs(s.Workers)
+	if d.scale {
+		cpus = b.options.proxyCPUs(2)
+	}
+	p, err := b.launch.startOn(c.name, cpus, s.Dir+"/output", c.command(s))
 	if err != nil {
 		return nil, err
 	}
@@ -253,6 +260,16 @@ func (b *bench) rounds(ctx context.Context, contestants []contestant) error {
 	}
 	for len(left) > 0 {
 		n, most := 1, b.deploymentFor(left[0])
+		for left[0].scale && n < len(left) && left[n].scale {
+			n++
+		}
+		if left[0].scale {
+			if err := b.scaled(ctx, contestants, left[:n]); err != nil {
+				return err
+			}
+			left = left[n:]
+			continue
+		}
 		for ; n < len(left); n++ {
 			d := b.deploymentFor(left[n])
 			if !d.shares(most) {
@@ -270,16 +287,26 @@ func (b *bench) rounds(ctx context.Context, contestants []contestant) error {
 
 // deployed runs workloads that share their proxies.
 func (b *bench) deployed(ctx context.Context, contestants []contestant, d deployment, ws []workload) error {
-	var proxies []*proxy
-	defer func() {
-		for _, p := range proxies {
-			b.launch.stop(p.process)
+	proxies, err := b.startProxies(ctx, contestants, d, ws)
+	defer b.stopProxies(proxies)
+	if err != nil {
+		return err
+	}
+	for _, w := range ws {
+		if err := b.workload(ctx, proxies, w); err != nil {
+			return err
 		}
-	}()
+	}
+	return nil
+}
+
+// startProxies starts those that can be started. The caller stops them, even after an error.
+func (b *bench) startProxies(ctx context.Context, contestants []contestant, d deployment, ws []workload) ([]*proxy, error) {
+	var proxies []*proxy
 	for _, c := range contestants {
 		p, err := b.startProxy(ctx, c, d)
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return proxies, context.Cause(ctx)
 		}
 		if err != nil { // an hour of measurements is not lost for one peer
 			b.report.Skipped = append(b.report.Skipped, fmt.Sprintf("%s under %s: %v", c.name, namesOf(ws, workloadName), err))
@@ -288,12 +315,13 @@ func (b *bench) deployed(ctx context.Context, contestants []contestant, d deploy
 		}
 		proxies = append(proxies, p)
 	}
-	for _, w := range ws {
-		if err := b.workload(ctx, proxies, w); err != nil {
-			return err
-		}
+	return proxies, nil
+}
+
+func (b *bench) stopProxies(proxies []*proxy) {
+	for _, p := range proxies {
+		b.launch.stop(p.process)
 	}
-	return nil
 }
 
 func (b *bench) workload(ctx context.Context, proxies []*proxy, w workload) error {
@@ -308,29 +336,34 @@ func (b *bench) workload(ctx context.Context, proxies []*proxy, w workload) erro
 	}
 	for round := range b.options.rounds {
 		for _, p := range proxies {
-			finishProfile, err := b.profile(ctx, p, w, round)
-			if err != nil {
+			if err := b.once(ctx, p, w, round, rates[p.name]); err != nil {
 				return err
 			}
-			s, err := b.measure(ctx, p, w, round, rates[p.name])
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if err != nil {
-				b.report.Wrong = append(b.report.Wrong, err.Error())
-				b.shop.progress("%v", err)
-			}
-			if err := finishProfile(); err != nil {
-				return err
-			}
-			if s.Load.Requests == 0 {
-				continue
-			}
-			b.report.Samples = append(b.report.Samples, s)
-			b.step("%s round %d/%d %s: %.1f us/request, %.0f requests/s, mean latency %s", w.name, round+1, b.options.rounds, p.name,
-				s.CPU, s.PerSec, time.Duration(s.Load.Latency.Mean).Round(time.Microsecond))
 		}
 	}
+	return nil
+}
+
+// once adds the sample of one peer in one round to the report.
+func (b *bench) once(ctx context.Context, p *proxy, w workload, round int, rate float64) error {
+	finishProfile, err := b.profile(ctx, p, w, round)
+	if err != nil {
+		return err
+	}
+	s, err := b.measure(ctx, p, w, round, rate)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		b.report.Wrong = append(b.report.Wrong, err.Error())
+		b.shop.progress("%v", err)
+	}
+	if err := finishProfile(); err != nil || s.Load.Requests == 0 {
+		return err
+	}
+	b.report.Samples = append(b.report.Samples, s)
+	b.step("%s round %d/%d %s: %.1f us/request, %.0f requests/s, mean latency %s", w.name, round+1, b.options.rounds, p.name,
+		s.CPU, s.PerSec, time.Duration(s.Load.Latency.Mean).Round(time.Microsecond))
 	return nil
 }
 
@@ -346,7 +379,7 @@ func (b *bench) measure(ctx context.Context, p *proxy, w workload, round int, ra
 		return s, fmt.Errorf("%s under %s: %w: %s", p.name, w.name, err, p.process.lastWords())
 	}
 	defer done()
-	used, busy, wall, err := b.account(p, func() error {
+	used, busy, wall, err := b.account(p.pids(), func() error {
 		s.Load, err = work()
 		return err
 	})
@@ -356,7 +389,7 @@ func (b *bench) measure(ctx context.Context, p *proxy, w workload, round int, ra
 	if err := s.Load.failed(); err != nil {
 		b.report.Wrong = append(b.report.Wrong, fmt.Sprintf("%s under %s, round %d: %v", p.name, w.name, round+1, err))
 	}
-	if s.Memory, err = memoryOf(p.family); err != nil {
+	if s.Memory, err = memoryOf(p.pids()); err != nil {
 		return s, err
 	}
 	used = used.scaled()
@@ -384,6 +417,9 @@ func (b *bench) arm(ctx context.Context, p *proxy, w workload, rate float64) (wo
 	if rate > 0 {
 		args = append(args, "--rate", fmt.Sprint(rate))
 	}
+	if w.scale {
+		return b.armTwo(ctx, p, w, args)
+	}
 	run, err := b.startWorkload(ctx, w, p.setup.Listen, args...)
 	if err != nil {
 		return nil, nil, err
@@ -392,9 +428,9 @@ func (b *bench) arm(ctx context.Context, p *proxy, w workload, rate float64) (wo
 }
 
 // account reads the books before and after some work.
-func (b *bench) account(p *proxy, work func() error) (used usage, busy, wall time.Duration, err error) {
+func (b *bench) account(pids []int, work func() error) (used usage, busy, wall time.Duration, err error) {
 	busyBefore, errBusy := busyOf(b.options.proxyCPU)
-	before, errUsage := usageOf(p.family)
+	before, errUsage := usageOf(pids)
 	if err := errors.Join(errBusy, errUsage); err != nil {
 		return used, 0, 0, err
 	}
@@ -403,7 +439,7 @@ func (b *bench) account(p *proxy, work func() error) (used usage, busy, wall tim
 		return used, 0, 0, err
 	}
 	wall = time.Since(start)
-	after, errUsage := usageOf(p.family)
+	after, errUsage := usageOf(pids)
 	busyAfter, errBusy := busyOf(b.options.proxyCPU)
 	return after.minus(before), busyAfter - busyBefore, wall, errors.Join(errBusy, errUsage)
 }

@@ -10,7 +10,7 @@ import (
 func measured() *report {
 	r := &report{Rounds: 3, Seconds: 2, Peers: []peerInfo{{Name: floor}, {Name: subject}, {Name: rival}, {Name: "haproxy"}, {Name: "nghttpx"}}}
 	for round, drift := range []float64{1, 1.5, 0.8} {
-		for _, w := range []string{tiny, "16k", "post4k", "open", "load25", "load50", twoWorkers} {
+		for _, w := range []string{tiny, "16k", "post4k", "open", "load25", "load50", scaleApart, scaleTogether} {
 			for peer, cpu := range map[string]float64{floor: 8.5, subject: 9, rival: 12} {
 				s := sample{Peer: peer, Workload: w, Round: round, CPU: cpu * drift, User: 1.5, System: cpu*drift - 1.5, PerSec: 1e5 / drift}
 				s.Load.Requests = 1000
@@ -87,7 +87,7 @@ func TestVerdicts(t *testing.T) {
 		"tiny: CPU per request / nginx":                                                     {0.75, true},
 		"16k: CPU per request / nginx":                                                      {0.75, true},
 		"post4k: CPU per request / nginx":                                                   {0.75, true},
-		"tiny-2w: CPU per request / that of one worker":                                     {1, true},
+		"scale-together: CPU per request of two workers / of two processes with one":        {1, true},
 		"tiny: user time per request":                                                       {1.5, true},
 		"open: p99 at half of nginx's saturation / nginx":                                   {0.75, true},
 		"idle: resident memory per keep-alive connection":                                   {1.5, false},

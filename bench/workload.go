@@ -47,6 +47,7 @@ type workload struct {
 	body        int     // bytes of body in every request; 0: GET
 	fields      int     // header fields in every request, beside the usual ones
 	workers     int     // of the proxy; 0: one
+	scale       bool    // measured in the same rounds as its neighbours that scale, each with proxies of its own
 	routes      int     // how many the proxy chooses from; 0: one for everything
 	held        int     // connections that stay idle beside those that work
 	paths       int     // HTTP/2: how many are asked for, path and six digits, beside more header fields; 0: the path itself
@@ -66,9 +67,10 @@ type workload struct {
 }
 
 const (
-	tiny       = "tiny"
-	twoWorkers = "tiny-2w" // the same with two workers
-	idle       = "idle"
+	tiny          = "tiny"
+	scaleApart    = "scale-apart"    // two processes that have one worker each and share nothing
+	scaleTogether = "scale-together" // one process that has two workers
+	idle          = "idle"
 )
 
 // The HTTP/2 workloads. Their names are those of the links, with what differs from 32 connections x 32 streams.
@@ -138,15 +140,16 @@ func openWorkloads() []workload {
 // specialWorkloads need proxies of their own.
 func specialWorkloads() []workload {
 	base := workload{kind: closedLoop, connections: 64, path: "/tiny", answer: 64, rivals: []string{rival, "haproxy"}}
-	two, crowd, routes, sockets, bytes, held := base, base, base, base, base, base
-	two.name, two.about, two.workers = twoWorkers, "GET, answers of 200 bytes, two workers (on two CPUs, one of them shares with the load)", 2
+	apart, two, crowd, routes, sockets, bytes, held := base, base, base, base, base, base, base
+	apart.name, apart.about, apart.scale = scaleApart, "GET, answers of 200 bytes, two processes with one worker each, 64 connections to each", true
+	two.name, two.about, two.scale, two.workers = scaleTogether, "GET, answers of 200 bytes, one process with two workers, twice 64 connections", true, 2
 	crowd.name, crowd.about, crowd.held = "crowd", "GET beside 8000 idle connections", 8000
 	routes.name, routes.about, routes.routes, routes.path = "routes100k", "GET, 100 000 routes by path", 100000, "/r/"
 	sockets.name, sockets.about, sockets.websocket, sockets.body = "websocket", "WebSocket, echo of messages of 100 bytes", true, 100
 	bytes.name, bytes.about, bytes.link, bytes.rivals = "tcp", "TCP, 250 bytes there and 200 back", link{tcp, tcp}, []string{"haproxy"}
 	held.name, held.about = idle, "keep-alive connections that have served one request each"
 	held.kind, held.connections, held.quick = idleHold, 8000, true
-	return []workload{two, crowd, routes, sockets, bytes, held}
+	return []workload{apart, two, crowd, routes, sockets, bytes, held}
 }
 
 // http2Workloads are the same three against both kinds of backend, and gRPC.
