@@ -89,6 +89,12 @@ func (o *output) String() string {
 // start runs a gateway from the text of a configuration, which must be without errors.
 func (w *world) start(doc string) *running {
 	w.t.Helper()
+	return w.startWith(doc, 0)
+}
+
+// startWith is start of a gateway that looks at the files of certificates at every interval.
+func (w *world) startWith(doc string, every time.Duration) *running {
+	w.t.Helper()
 	cfg, _, err := mosn.Parse("e2e.json", []byte(doc), mosn.Options{Getenv: func(string) string { return "" }})
 	if err != nil {
 		w.t.Fatalf("%v\n%s", err, doc)
@@ -99,7 +105,7 @@ func (w *world) start(doc string) *running {
 			w.t.Logf("the gateway's log:\n%s", r.logs)
 		}
 	})
-	r.Gateway, err = gateway.New(cfg, gateway.Options{Version: "e2e", Stdout: r.logs, Stderr: r.logs})
+	r.Gateway, err = gateway.New(cfg, gateway.Options{Version: "e2e", Stdout: r.logs, Stderr: r.logs, CertificateInterval: every})
 	if err != nil {
 		w.t.Fatal(err)
 	}

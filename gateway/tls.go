@@ -33,6 +33,7 @@ type transport struct {
 type clusterTLS struct {
 	base  *tls.Config         // but for RootCAs
 	roots *certificates.Roots // nil: the system's
+	own   *certificates.Store // nil: none
 }
 
 // certificateFiles are files that are watched for a listener or a cluster: a Store, or Roots.
@@ -195,11 +196,11 @@ func (t *transport) client(name string, cfg *upstream.TLSConfig) (client cluster
 		}
 	}
 	if cfg.Chain != "" {
-		store, err := t.open("cluster "+name, []certificates.Source{{Chain: cfg.Chain, Key: cfg.Key}})
+		client.own, err = t.open("cluster "+name, []certificates.Source{{Chain: cfg.Chain, Key: cfg.Key}})
 		if err != nil {
 			return client, err
 		}
-		c.GetClientCertificate = store.GetClientCertificate
+		c.GetClientCertificate = client.own.GetClientCertificate
 	}
 	return client, nil
 }

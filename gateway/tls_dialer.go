@@ -25,7 +25,6 @@ func (t *transport) dialer(e *upstream.Endpoint, cfg *upstream.TLSConfig) upstre
 	variant := func(verify func(tls.ConnectionState) error, alpn ...string) *rooted {
 		c := client.base.Clone()
 		c.VerifyConnection = verify
-		c.ClientSessionCache = new(secure.Session)
 		switch {
 		case c.ServerName != "":
 		case e.Hostname != "":
@@ -36,12 +35,12 @@ func (t *transport) dialer(e *upstream.Endpoint, cfg *upstream.TLSConfig) upstre
 		if alpn != nil {
 			c.NextProtos = alpn
 		}
-		return &rooted{roots: client.roots, build: func(a *certificates.Authorities) *secure.Config {
-			if a == nil {
-				return &secure.Config{TLS: c}
-			}
+		return &rooted{roots: client.roots, own: client.own, build: func(a *certificates.Authorities) *secure.Config {
 			c := c.Clone()
-			c.RootCAs = a.Pool
+			c.ClientSessionCache = new(secure.Session)
+			if a != nil {
+				c.RootCAs = a.Pool
+			}
 			return &secure.Config{TLS: c}
 		}}
 	}

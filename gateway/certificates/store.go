@@ -112,9 +112,17 @@ func (s *Store) Groups(name string) []string {
 // Ready reports whether there is any pair. It is cheap.
 func (s *Store) Ready() bool { return len(s.current.Load().rest.list) > 0 }
 
+// First is the first pair; nil of a nil Store.
+func (s *Store) First() *tls.Certificate {
+	if s == nil {
+		return nil
+	}
+	return s.current.Load().pairs[0]
+}
+
 // GetClientCertificate is for the tls.Config of a client: the first pair.
 func (s *Store) GetClientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	return s.current.Load().pairs[0], nil
+	return s.First(), nil
 }
 
 // Status returns the state of each pair, in the order of the sources.
