@@ -73,8 +73,8 @@ func (st *stream) editForwarded() {
 		b = append(b[:0], h.Authority()...)
 		h.Put(protocols.NameXForwardedHost, b)
 	}
-	if !trusted && h.Has(protocols.NameForwarded) {
-		h.Del(protocols.NameForwarded)
+	if len(f.Trusted) > 0 && !trusted {
+		h.Del(protocols.NameForwarded) // vouch has, where nobody is trusted
 	}
 	if !f.NoRequestID && !(trusted && keepLast(h, protocols.NameXRequestID)) {
 		b = st.w.appendRequestID(b[:0])

@@ -80,7 +80,7 @@ func (i *inspector) encrypted(b []byte, hello *secure.Hello) int {
 		outcome = metrics.InspectionDefault
 	}
 	l := chains.all[index]
-	return i.hand(b, outcome, l, l.tls != nil, hello.ServerName)
+	return i.hand(b, outcome, l, l.tls.on(), hello.ServerName)
 }
 
 // plain goes on with a connection that does not begin with TLS. A chain with TLS refuses it, unless it is told to take both.
@@ -91,7 +91,7 @@ func (i *inspector) plain(b []byte) int {
 		return i.refuse(metrics.InspectionNoChain)
 	}
 	l := chains.all[index]
-	return i.hand(b, metrics.InspectionPlain, l, l.tls != nil && !l.tls.inspector, "")
+	return i.hand(b, metrics.InspectionPlain, l, l.tls.on() && !l.tls.inspector, "")
 }
 
 // hand gives the connection, on which b has come, to a chain.
@@ -111,7 +111,7 @@ func (i *inspector) hand(b []byte, outcome metrics.Inspection, l *localListener,
 		i.conn.Close(loop.CloseFlushed, nil)
 		return len(b)
 	case terminate:
-		h = l.tls.engine.Server(i.conn, l.tls.cfg, l.tls)
+		h = l.tls.engine.Server(i.conn, l.tls.server.cfg, l.tls)
 	default:
 		h = l.open(i.conn, name)
 	}
@@ -151,7 +151,7 @@ func (i *inspector) Closed(loop.Conn, error) { i.l.w.loop.Disarm(&i.timer) }
 func (i *inspector) Expired(*loop.Timer, time.Duration) {
 	chains := i.l.chains
 	if index := chains.table.choose(config.PlainTransport, "", nil); i.unread == 0 && index != noChain {
-		if l := chains.all[index]; l.tcp != nil && (l.tls == nil || l.tls.inspector) {
+		if l := chains.all[index]; l.tcp != nil && (!l.tls.on() || l.tls.inspector) {
 			i.plain(nil)
 			return
 		}

@@ -6,6 +6,7 @@ import (
 
 	"sluice/gateway/config"
 	"sluice/gateway/filter"
+	"sluice/gateway/identity"
 	"sluice/gateway/telemetry/accesslog"
 	"sluice/gateway/telemetry/metrics"
 	"sluice/loop"
@@ -62,6 +63,8 @@ type listenerSettings struct {
 	table            *table
 	tcp              *tcpProxy
 	forwarded        forwarded
+	clientCert       config.ClientCert
+	strangers        protocols.NameSet // fields that are removed from requests of clients without a certificate
 	timeouts         timeouts
 	idle             time.Duration
 	limits           protocols.Limits
@@ -80,7 +83,8 @@ func (g *Gateway) settings(l *config.Listener, chain *config.FilterChain, tables
 		s.protocols = g.downstreamProtocols(h.Protocols)
 		s.upstreamProtocol = g.protocols[cmp.Or(h.Transcode, h.UpstreamProtocol)]
 		s.table = tables[h.Router]
-		s.forwarded = newForwarded(h.Forwarded)
+		s.forwarded, s.clientCert = newForwarded(h.Forwarded), h.ClientCert
+		s.strangers = strangers(h)
 		s.timeouts = newTimeouts(h.Timeouts)
 		s.limits = protocols.Limits{
 			HeadBytes: h.Limits.HeadBytes, HeadFields: h.Limits.HeadFields, RequestLine: h.Limits.RequestLine,
@@ -97,6 +101,17 @@ func (g *Gateway) settings(l *config.Listener, chain *config.FilterChain, tables
 		s = g.tcpSettings(l, chain.TCP)
 	}
 	return s
+}
+
+// strangers are the fields that a client without a certificate must not say.
+func strangers(h *config.HTTPProxy) (set protocols.NameSet) {
+	if h.ClientCert.Forwarding != identity.AlwaysForwardOnly {
+		set |= protocols.NameSetOf(protocols.NameXForwardedClientCert)
+	}
+	if len(h.Forwarded.Trusted) == 0 {
+		set |= protocols.NameSetOf(protocols.NameForwarded)
+	}
+	return set
 }
 
 // tcpSettings compiles what t, in a chain of l, says: bytes are carried.
@@ -148,8 +163,8 @@ func (l *listener) Accept(c loop.Conn) loop.Handler {
 	case !local.serves():
 		local.w.shard.Inc(local.counters.Unserved)
 		return nil
-	case local.tls != nil:
-		return local.tls.engine.Server(c, local.tls.cfg, local.tls)
+	case local.tls.on():
+		return local.tls.engine.Server(c, local.tls.server.cfg, local.tls)
 	}
 	return local.open(c, "")
 }

@@ -6,7 +6,6 @@ import (
 	"sluice/gateway/config"
 	"sluice/gateway/filter"
 	"sluice/gateway/telemetry/accesslog"
-	"sluice/loop/secure"
 	"sluice/protocols"
 )
 
@@ -34,6 +33,7 @@ func (g *Gateway) newListener(cfg *config.Listener, tables map[string]*table) (*
 		return l, nil
 	}
 	table := newChainTable(cfg)
+	introduce(table, chains)
 	for i, local := range l.locals {
 		local.chains = &localChains{table: table}
 		for _, c := range chains {
@@ -41,6 +41,19 @@ func (g *Gateway) newListener(cfg *config.Listener, tables map[string]*table) (*
 		}
 	}
 	return l, nil
+}
+
+// introduce tells the chains' TLS of one another.
+func introduce(table *chainTable, chains [][]*localListener) {
+	asks := make([]bool, len(chains))
+	for i, c := range chains {
+		asks[i] = c[0].tls != nil && c[0].tls.server.asks
+	}
+	for i, c := range chains {
+		if c[0].tls != nil {
+			c[0].tls.server.siblings = &tlsSiblings{table: table, asks: asks, own: i}
+		}
+	}
 }
 
 // newChain makes a chain of l, on every loop.
@@ -52,21 +65,21 @@ func (g *Gateway) newChain(l *listener, c *config.FilterChain, tables map[string
 			return nil, err
 		}
 	}
-	var handshake *secure.Config
+	var server *tlsServer
 	if c.TLS != nil {
 		name := l.cfg.Name
 		if c.Label != "" {
 			name += ", " + c.Label
 		}
-		if handshake, err = g.tls.server(name, c.TLS, settings.protocols); err != nil {
+		if server, err = g.tls.server(name, c.TLS, settings.protocols); err != nil {
 			return nil, err
 		}
 	}
 	for i, w := range g.workers {
 		local := &localListener{w: w, counters: l.counters, listenerSettings: settings, env: protocols.NewEnv(settings.limits)}
 		local.env.Announce = settings.announce
-		if handshake != nil {
-			local.tls = &localTLS{l: local, engine: g.tls.down[i], cfg: handshake, inspector: c.TLS.Inspector}
+		if server != nil {
+			local.tls = &localTLS{l: local, engine: g.tls.down[i], server: server, inspector: c.TLS.Inspector}
 		}
 		if filters != nil {
 			local.chain = filters()

@@ -19,9 +19,10 @@ type session struct {
 	kind           sessionKind
 	timer          loop.Timer
 	next, prev     *session
-	received, sent uint64 // what countBytes has counted
-	serverName     string // that the client has asked for by TLS, whoever ends it
-	secure         bool   // bytes come through TLS that ends here
+	received, sent uint64     // what countBytes has counted
+	serverName     string     // that the client has asked for by TLS, whoever ends it
+	client         *clientTLS // nil unless certificates of clients matter here
+	secure         bool       // bytes come through TLS that ends here
 }
 
 // A sessionKind is what a connection is beside what all have in common: the handler of its socket.

@@ -14,6 +14,11 @@ func (st *stream) admit() {
 		return
 	}
 	w := st.w
+	if isHTTP(st.req.Proto) && !st.vouch() {
+		st.detail = misdirectedDetail
+		st.fail(protocols.ReasonMisdirected)
+		return
+	}
 	in := &w.match
 	in.Reset()
 	in.Header = &st.req
@@ -89,6 +94,8 @@ func (st *stream) forward() {
 	if isHTTP(st.req.Proto) {
 		st.editForwarded()
 		st.editTunnel()
+	} else if isHTTP(st.protocol.ID) {
+		st.req.DelSet(protocols.NameSetOf(protocols.NameXForwardedClientCert)) // nobody has vouched for it
 	}
 	if st.route.EditsRequest() {
 		w.match.Header = &st.req

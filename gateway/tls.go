@@ -26,6 +26,7 @@ type transport struct {
 	clients  map[*upstream.TLSConfig]clusterTLS
 	every    time.Duration // how often files are looked at; 0: as certificates has it
 	files    []certificateFiles
+	servers  []*tlsServer
 	stops    []func()
 }
 
@@ -121,36 +122,6 @@ func (t *transport) openRoots(owner, where string) (*certificates.Roots, error) 
 func (t *transport) watch(owner string, w watched) {
 	t.stops = append(t.stops, w.Watch(t.every))
 	t.files = append(t.files, certificateFiles{owner, w})
-}
-
-// server makes the Config of a listener's TLS. spoken are the protocols that the listener knows.
-func (t *transport) server(name string, cfg *config.TLSContext, spoken []*protocols.Protocol) (*secure.Config, error) {
-	fail := func(err error) (*secure.Config, error) {
-		return nil, fmt.Errorf("%s: listener %q: %w", cfg.Origin, name, err)
-	}
-	var sources []certificates.Source
-	for _, c := range cfg.Certificates {
-		sources = append(sources, certificates.Source{Chain: c.Chain, Key: c.Key, Names: c.Names})
-	}
-	store, err := t.open("listener "+name, sources)
-	if err != nil {
-		return fail(err)
-	}
-	p := secure.Policy{
-		GetCertificate: store.GetCertificate, Protocols: cfg.Protocols, MinVersion: cfg.MinVersion, MaxVersion: cfg.MaxVersion,
-		CipherSuites: cfg.CipherSuites, Curves: cfg.Curves, ClientAuth: cfg.ClientAuth, Tickets: t.tickets,
-		Binding: fmt.Sprintf("%q %q", cfg.Certificates, cfg.CAs),
-	}
-	var roots *certificates.Roots
-	if cfg.ClientAuth != tls.NoClientCert {
-		if roots, err = t.openRoots("listener "+name, cfg.CAs); err != nil {
-			return fail(err)
-		}
-	}
-	if p.Protocols == nil {
-		p.Protocols = offered(spoken)
-	}
-	return verifying(p, roots).following(), nil
 }
 
 // offered are the names that protocols have in ALPN, most wanted first. Only HTTP's are known to its clients.

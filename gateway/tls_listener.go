@@ -9,9 +9,12 @@ import (
 type localTLS struct {
 	l         *localListener
 	engine    *secure.Engine
-	cfg       *secure.Config
+	server    *tlsServer
 	inspector bool // connections that do not begin with TLS are plaintext
 }
+
+// on reports whether there is TLS, and a certificate for it: see TLSContext.FallBack.
+func (t *localTLS) on() bool { return t != nil && t.server.store.Ready() }
 
 // Accept implements loop.Acceptor: the handshake is done. A drain that has begun meanwhile did not see the connection: its
 // client has not sent anything yet, and is sent elsewhere like those that come too late.
@@ -29,6 +32,7 @@ func (l *localListener) openTLS(c *secure.Conn) loop.Handler {
 	s.secure = true
 	state := c.State()
 	s.serverName = state.ServerName
+	s.client = l.clientOf(c.Choice(), &state)
 	if p := speaking(l.protocols, state.NegotiatedProtocol); p != nil {
 		return s.speak(p)
 	}

@@ -46,6 +46,7 @@ func (g *Gateway) declareTLSMetrics() {
 			})
 		})
 	}
+	g.declareFallbackMetric()
 	for _, f := range []struct {
 		name, help string
 		kind       metrics.Kind
@@ -63,6 +64,9 @@ func (g *Gateway) declareTLSMetrics() {
 			seen := map[[2]string]bool{}
 			for _, files := range g.tls.files {
 				for _, s := range files.Status() {
+					if s.NotAfter.IsZero() && f.kind == metrics.KindGauge {
+						continue // it is not there: sluice_tls_fallback
+					}
 					name := filepath.Clean(s.Chain)
 					if at := [2]string{files.owner, name}; !seen[at] { // a chain may stand there for two names
 						seen[at] = true
@@ -72,6 +76,25 @@ func (g *Gateway) declareTLSMetrics() {
 			}
 		})
 	}
+}
+
+// declareFallbackMetric shows which listeners speak plaintext against what was meant.
+func (g *Gateway) declareFallbackMetric() {
+	g.registry.Source(metrics.KindGauge, "sluice_tls_fallback",
+		"1 while a listener with fall_back speaks plaintext, for want of a certificate.", []string{"owner"}, func(emit func(float64, ...string)) {
+			if g.tls == nil {
+				return
+			}
+			for _, s := range g.tls.servers {
+				switch {
+				case !s.mayFallBack:
+				case s.store.Ready():
+					emit(0, s.owner)
+				default:
+					emit(1, s.owner)
+				}
+			}
+		})
 }
 
 // eachSide sums the loops' counters.

@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"crypto/tls"
-	"fmt"
 	"sync/atomic"
 
 	"sluice/gateway/certificates"
@@ -35,30 +33,4 @@ func (r *rooted) config() *secure.Config {
 		r.last.Store(g)
 	}
 	return g.cfg
-}
-
-// verifying makes the Configs of p with the client CAs of roots; nil roots for a policy that verifies nobody. Tickets are bound to
-// the set: crypto/tls verifies a resumed client's certificate again, but one that came in by a set which is no more shall not
-// even be asked whether it remembers.
-func verifying(p secure.Policy, roots *certificates.Roots) *rooted {
-	return &rooted{roots: roots, build: func(a *certificates.Authorities) *secure.Config {
-		q := p
-		if a != nil {
-			q.ClientCAs = a.Pool
-			q.Binding = fmt.Sprintf("%s %x", p.Binding, a.Fingerprint)
-		}
-		return q.Config()
-	}}
-}
-
-// following returns a Config for servers that goes by the one of the moment for each client.
-func (r *rooted) following() *secure.Config {
-	cfg := r.config()
-	if r.roots == nil || r.roots.Fixed() {
-		return cfg
-	}
-	outer := *cfg
-	outer.TLS = cfg.TLS.Clone()
-	outer.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return r.config().TLS, nil }
-	return &outer
 }

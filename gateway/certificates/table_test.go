@@ -49,7 +49,7 @@ func TestGroups(t *testing.T) {
 		{"both.test", []string{"h2", "http/1.1"}, 2, nil},
 		{"both.test", []string{"h2"}, 3, nil},
 		{"guarded.test", nil, 4, []string{"closed"}}, // the ECDSA pair is of another group, however cheap
-		{"all.test", nil, 8, []string{"closed"}}, // which is for every client: nobody gets to the one behind it
+		{"all.test", nil, 8, []string{"closed"}},     // which is for every client: nobody gets to the one behind it
 		{"late.test", nil, 7, []string{""}},
 		{"rpc.test", []string{"h2"}, 6, []string{"grpc"}},
 		{"", nil, 2, []string{"", "closed"}},

@@ -7,7 +7,7 @@ type FilterChain struct {
 	Origin string // of one of Chains
 	Label  string // names it among those of its listener: "chain 2"; may be empty if there is no other
 	Match  ChainMatch
-	TLS    *TLSContext // nil: what comes is served as it is, also when it is TLS
+	TLS    *ListenerTLS // nil: what comes is served as it is, also when it is TLS
 	// Exactly one of these is set, but for HTTP.Fallback, which needs both; none: connections are closed, which the gateway
 	// warns about.
 	HTTP *HTTPProxy

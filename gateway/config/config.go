@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"sluice/gateway/identity"
 	"sluice/loop"
 	"sluice/router"
 	"sluice/upstream"
@@ -87,6 +88,7 @@ type HTTPProxy struct {
 	Transcode        string // the protocol that a transcoder filter converts to
 	Router           string // the name of a router configuration
 	Forwarded        Forwarded
+	ClientCert       ClientCert
 	Limits           RequestLimits
 	Timeouts         RequestTimeouts
 	HTTP2            HTTP2Options
@@ -140,6 +142,13 @@ type Forwarded struct {
 	Trusted     []netip.Prefix // peers whose X-Forwarded-*, Forwarded and X-Request-Id are kept
 	NoRequestID bool           // do not add X-Request-Id
 	ViaName     string         // pseudonym in Via; "" means "sluice"
+}
+
+// ClientCert says what upstreams are told of a client's certificate (X-Forwarded-Client-Cert). The zero value tells nothing, and
+// lets nobody else tell anything.
+type ClientCert struct {
+	Forwarding identity.Forwarding
+	Details    identity.Details
 }
 
 // RequestLimits bounds one request; zero means the default, negative none.

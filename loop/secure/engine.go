@@ -30,6 +30,8 @@ const (
 type Config struct {
 	// TLS is given to crypto/tls as it is. Its callbacks run on workers.
 	TLS *tls.Config
+	// Owner is whatever the caller wants to find again when Conn.Choice gives it the Config.
+	Owner any
 	// Timeout is from the accept, or the connect's success, to the end of the handshake; 0 means DefaultTimeout.
 	Timeout time.Duration
 	// MaxHello is the longest ClientHello, with its record headers; 0 means DefaultMaxHello.

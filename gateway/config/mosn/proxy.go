@@ -3,8 +3,10 @@ package mosn
 import (
 	"math"
 	"net/netip"
+	"slices"
 
 	"sluice/gateway/config"
+	"sluice/gateway/identity"
 )
 
 func (r *reader) httpProxy(o object) *config.HTTPProxy {
@@ -13,6 +15,7 @@ func (r *reader) httpProxy(o object) *config.HTTPProxy {
 	r.proxyProtocols(o, extend, p)
 	r.extendConfig(extend, p)
 	r.forwarded(o.child("forwarded", forwardedSchema), &p.Forwarded)
+	p.ClientCert = r.clientCert(o)
 	t := o.child("timeouts", timeoutsSchema)
 	p.Timeouts = config.RequestTimeouts{
 		Head: t.offDuration("head"), Progress: t.offDuration("progress"),
@@ -65,6 +68,25 @@ func (r *reader) forwarded(o object, f *config.Forwarded) {
 			}
 		}
 	}
+}
+
+// clientCert reads what upstreams are told of a client's certificate: the keys are those of Envoy's connection manager.
+func (r *reader) clientCert(o object) (c config.ClientCert) {
+	names := identity.Forwardings()
+	if i := slices.Index(names, o.choice("forward_client_cert_details", "way to forward client certificates", names...)); i >= 0 {
+		c.Forwarding = identity.Forwarding(i)
+	}
+	if c.Forwarding == identity.AlwaysForwardOnly {
+		r.warnf(o.at("forward_client_cert_details"), "any client can pretend to be any other: what it says of its certificate is passed on")
+	}
+	d := o.child("set_current_client_cert_details", clientCertSchema)
+	c.Details = identity.Details{Subject: d.boolean("subject", false), Cert: d.boolean("cert", false), Chain: d.boolean("chain", false),
+		DNS: d.boolean("dns", false), URI: d.boolean("uri", false)}
+	if c.Details != (identity.Details{}) && !c.Forwarding.Tells() {
+		r.notef(o.at("set_current_client_cert_details"), "%q has no effect: forward_client_cert_details is %s, which tells nothing of the client's "+
+			"certificate", "set_current_client_cert_details", c.Forwarding)
+	}
+	return c
 }
 
 // requestLimits reads limits of which -1 means none.

@@ -57,13 +57,18 @@ var chainMatchSchema = strict(newSchema("a filter_chain_match",
 
 var listenerTLSSchema = newSchema("the tls_context of a listener",
 	reads("status", "server_name", "ca_cert", "cert_chain", "private_key", "verify_client", "require_client_cert", "cipher_suites",
-		"ecdh_curves", "min_version", "max_version", "alpn"),
+		"ecdh_curves", "min_version", "max_version", "alpn", "match_typed_subject_alt_names", "fall_back"),
 	ignores("MOSN does not use it either", "ticket"),
-	refuses(noVerify, "type", "extend_verify", "callbacks"),
+	refuses("peers would be let in that it refuses; see match_typed_subject_alt_names", "type", "extend_verify", "callbacks"),
 	refuses("any certificate of a client would do; leave verify_client out if none is needed", "insecure_skip"),
-	refuses("the port would speak plaintext when its certificate is bad; inspector serves both", "fall_back"),
 	refuses(noSDS, "sds_source"),
 )
+
+var sanSchema = strict(newSchema("a match_typed_subject_alt_names", reads("san_type", "matcher"),
+	refuses("clients would be let in that it refuses", "oid")))
+
+var sanMatcherSchema = strict(newSchema("a matcher", reads("exact", "prefix", "suffix"),
+	refuses("clients would be let in that it refuses", "contains", "safe_regex", "ignore_case", "custom")))
 
 var clusterTLSSchema = newSchema("the tls_context of a cluster",
 	reads("status", "server_name", "ca_cert", "cert_chain", "private_key", "insecure_skip", "cipher_suites", "ecdh_curves",
@@ -82,7 +87,7 @@ var filterSchema = newSchema("a filter",
 
 var proxySchema = newSchema("the config of a proxy filter",
 	reads("downstream_protocol", "upstream_protocol", "router_config_name", "extend_config", "forwarded", "timeouts", "limits",
-		"http2", "bolt", "fallback_for_unknown_protocol"),
+		"http2", "bolt", "fallback_for_unknown_protocol", "forward_client_cert_details", "set_current_client_cert_details"),
 	ignores("it only labels", "name"),
 	ignores("MOSN does not use it either; unknown clusters are always an error", "validate_clusters"),
 	ignores("the loops are the workers", "concurrency_num"),
@@ -119,6 +124,8 @@ var grpcWebSchema = newSchema("the config of a grpc_web filter")
 
 var forwardedSchema = newSchema("forwarded",
 	reads("via", "via_name", "x_forwarded_for", "x_forwarded_proto", "x_forwarded_host", "x_request_id", "trusted_networks"))
+
+var clientCertSchema = newSchema("set_current_client_cert_details", reads("subject", "cert", "chain", "dns", "uri"))
 
 var timeoutsSchema = newSchema("timeouts", reads("head", "progress", "stream_idle", "tunnel_idle"))
 
@@ -261,8 +268,8 @@ var prometheusSchema = newSchema("the config of a prometheus sink",
 // allSchemas lists the table in the order of the compatibility page.
 func allSchemas() []*schema {
 	return []*schema{
-		documentSchema, serverSchema, listenerSchema, accessLogSchema, filterChainSchema, chainMatchSchema, listenerTLSSchema, filterSchema, proxySchema,
-		extendSchema, http1Schema, http2ExtendSchema, boltExtendSchema, http2Schema, boltSchema, forwardedSchema, timeoutsSchema, limitsSchema,
+		documentSchema, serverSchema, listenerSchema, accessLogSchema, filterChainSchema, chainMatchSchema, listenerTLSSchema, sanSchema, sanMatcherSchema, filterSchema, proxySchema,
+		extendSchema, http1Schema, http2ExtendSchema, boltExtendSchema, http2Schema, boltSchema, forwardedSchema, clientCertSchema, timeoutsSchema, limitsSchema,
 		transcoderSchema, http2boltSchema, grpcWebSchema, tcpProxySchema, tcpRouteSchema, cidrSchema,
 		routerConfigSchema, virtualHostSchema, ruleSchema, matchSchema, headerMatchSchema, routeSchema, weightedSchema,
 		weightedClusterSchema, retrySchema, regexRewriteSchema, patternSchema, redirectSchema, directSchema,

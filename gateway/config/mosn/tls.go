@@ -3,11 +3,11 @@ package mosn
 import (
 	"crypto/tls"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
 	"sluice/gateway/config"
+	"sluice/gateway/identity"
 	"sluice/upstream"
 )
 
@@ -30,53 +30,42 @@ func (r *reader) listenerTLS(chain object, l *config.FilterChain, inspector bool
 			}
 		}
 	}
+	if len(contexts) == 0 {
+		return
+	}
+	l.TLS = &config.ListenerTLS{Inspector: inspector}
 	for _, n := range contexts {
-		c := r.tlsContext(n, l)
-		if c == nil {
-			continue
+		if c := r.tlsContext(n, l); c != nil {
+			l.TLS.Contexts = append(l.TLS.Contexts, *c)
 		}
-		c.Inspector = inspector
-		if l.TLS == nil {
-			l.TLS = c
-			continue
-		}
-		same := *c
-		same.Origin, same.Certificates = l.TLS.Origin, l.TLS.Certificates
-		if !reflect.DeepEqual(&same, l.TLS) {
-			r.errorf(n, "the contexts of a set may differ in their certificates and server_name only in this version; "+
-				"give those that differ otherwise from the one at %s a listener of their own", l.TLS.Origin)
-		}
-		l.TLS.Certificates = append(l.TLS.Certificates, c.Certificates...)
+	}
+	if len(l.TLS.Contexts) == 0 {
+		l.TLS = nil
+		return
+	}
+	if l.HTTP != nil && l.HTTP.ClientCert.Forwarding.Tells() && !l.TLS.AsksClients() {
+		r.notef(contexts[0], "forward_client_cert_details has nothing to tell: clients are not asked for certificates; see verify_client")
 	}
 }
 
-// tlsContext reads one context of a listener.
+// tlsContext reads one context of a listener; nil when there is none.
 func (r *reader) tlsContext(n *node, l *config.FilterChain) *config.TLSContext {
 	o := r.object(n, listenerTLSSchema)
 	if o.n == nil {
 		return nil
 	}
 	o.boolean("status", false)
-	c := &config.TLSContext{Origin: r.place(n), CAs: o.str("ca_cert")}
-	pair := config.Certificate{Chain: o.name("cert_chain", "the file of the certificate"),
-		Key: o.name("private_key", "the file of the certificate's key")}
+	c := &config.TLSContext{Origin: r.place(n), CAs: o.str("ca_cert"), FallBack: o.boolean("fall_back", false)}
+	if c.FallBack && o.str("cert_chain") == "" && o.str("private_key") == "" {
+		r.warnf(o.at("fall_back"), "%s", noCertificate)
+	} else {
+		c.Certificate.Chain = o.name("cert_chain", "the file of the certificate")
+		c.Certificate.Key = o.name("private_key", "the file of the certificate's key")
+	}
 	if name := o.str("server_name"); name != "" {
-		pair.Names = []string{name}
+		c.Certificate.Names = []string{name}
 	}
-	c.Certificates = []config.Certificate{pair}
-	verify, require := o.boolean("verify_client", false), o.boolean("require_client_cert", false)
-	switch {
-	case require:
-		c.ClientAuth = tls.RequireAndVerifyClientCert
-	case verify:
-		c.ClientAuth = tls.VerifyClientCertIfGiven
-	case c.CAs != "":
-		r.notef(o.at("ca_cert"), "%q has no effect: clients are not asked for certificates; see verify_client", "ca_cert")
-		c.CAs = ""
-	}
-	if c.CAs == "" && c.ClientAuth != tls.NoClientCert {
-		r.errorf(n, `"ca_cert" is missing: expected the file of the certificates that sign clients'`)
-	}
+	r.clientAuth(o, c)
 	c.MinVersion, c.MaxVersion = r.tlsVersions(o)
 	c.CipherSuites = r.cipherSuites(o)
 	for _, curve := range r.curves(o) {
@@ -91,7 +80,70 @@ func (r *reader) tlsContext(n *node, l *config.FilterChain) *config.TLSContext {
 			}
 		}
 	}
+	if c.Certificate.Chain == "" && c.FallBack {
+		return nil // there is nothing that could make it count
+	}
 	return c
+}
+
+const noCertificate = "the context has no certificate: it does not count, and the port speaks plaintext if no other has one"
+
+// clientAuth reads what a context wants of clients.
+func (r *reader) clientAuth(o object, c *config.TLSContext) {
+	verify, require := o.boolean("verify_client", false), o.boolean("require_client_cert", false)
+	switch {
+	case require:
+		c.ClientAuth = tls.RequireAndVerifyClientCert
+	case verify:
+		c.ClientAuth = tls.VerifyClientCertIfGiven
+	case c.CAs != "":
+		r.notef(o.at("ca_cert"), "%q has no effect: clients are not asked for certificates; see verify_client", "ca_cert")
+		c.CAs = ""
+	}
+	if c.CAs == "" && c.ClientAuth != tls.NoClientCert {
+		r.errorf(o.n, `"ca_cert" is missing: expected the file of the certificates that sign clients'`)
+	}
+	switch {
+	case !c.FallBack:
+	case c.ClientAuth != tls.NoClientCert:
+		r.errorf(o.at("fall_back"), "without its certificate the port would let everybody in, and clients are to show certificates; "+
+			"remove fall_back, or verify_client and require_client_cert")
+	case c.Certificate.Chain != "":
+		r.warnf(o.at("fall_back"), "as long as the certificate can't be used the port speaks plaintext, unless another context has one")
+	}
+	if list := o.node("match_typed_subject_alt_names"); list != nil && !list.inert() {
+		c.Clients = r.clientNames(o)
+		if c.ClientAuth == tls.NoClientCert {
+			r.errorf(list, "clients are not asked for certificates, so nothing would be compared; add verify_client or require_client_cert")
+		}
+	}
+}
+
+// clientNames reads the list of clients that may come in, which has the form that Envoy's validation_context gives it.
+func (r *reader) clientNames(o object) (patterns []identity.Pattern) {
+	kinds := map[string]identity.Kind{"DNS": identity.DNS, "URI": identity.URI, "EMAIL": identity.Email, "IP_ADDRESS": identity.IP}
+	for _, n := range o.array("match_typed_subject_alt_names") {
+		s := r.object(n, sanSchema)
+		if s.n == nil {
+			continue
+		}
+		kind, ok := kinds[s.choice("san_type", "type of subject alternative name", "DNS", "URI", "EMAIL", "IP_ADDRESS")]
+		if v := s.node("san_type"); !ok && (v == nil || v.inert()) {
+			r.errorf(n, `"san_type" is missing: expected DNS, URI, EMAIL or IP_ADDRESS`)
+		}
+		m := s.child("matcher", sanMatcherSchema)
+		p := identity.Pattern{Kind: kind, Exact: m.str("exact"), Prefix: m.str("prefix"), Suffix: m.str("suffix")}
+		at := n
+		if m.n != nil {
+			at = m.n
+		}
+		if err := p.Check(); err != nil && ok {
+			r.errorf(at, "%s", err.Error())
+			continue
+		}
+		patterns = append(patterns, p)
+	}
+	return patterns
 }
 
 // clusterTLS reads a tls_context of a cluster, or that of all clusters.

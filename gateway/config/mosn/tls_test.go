@@ -24,7 +24,7 @@ func TestTLSPage(t *testing.T) {
 		}
 	}
 	l, app := c.Listeners[0].TLS, c.Clusters[0]
-	if len(l.Certificates) != 2 || l.Certificates[1].Key != "/etc/sluice/example.net.key" || l.ClientAuth != tls.NoClientCert {
+	if len(l.Contexts) != 2 || l.Contexts[1].Certificate.Key != "/etc/sluice/example.net.key" || l.AsksClients() {
 		t.Errorf("the listener has %+v", l)
 	}
 	if app.TLS.ServerName != "app.internal" || app.TLS.InsecureSkip || app.Hosts[0].TLSDisable || !app.Hosts[1].TLSDisable {
@@ -46,9 +46,10 @@ func TestTLSClientAuth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := c.Listeners[0].TLS
-	if l.ClientAuth != tls.VerifyClientCertIfGiven || l.CAs != "ca.pem" || !l.Inspector || l.MaxVersion != tls.VersionTLS13 ||
-		len(l.CipherSuites) != 2 || len(l.Curves) != 2 || len(l.Protocols) != 2 || l.Certificates[1].Names[0] != "*.example.net" {
+	all := c.Listeners[0].TLS
+	l := all.Contexts[0]
+	if l.ClientAuth != tls.VerifyClientCertIfGiven || l.CAs != "ca.pem" || !all.Inspector || l.MaxVersion != tls.VersionTLS13 ||
+		len(l.CipherSuites) != 2 || len(l.Curves) != 2 || len(l.Protocols) != 2 || all.Contexts[1].Certificate.Names[0] != "*.example.net" {
 		t.Errorf("%+v", l)
 	}
 	if c.Clusters[0].TLS.CAs != "ca.pem" || c.Clusters[1].TLS.MinVersion != tls.VersionTLS13 || c.Clusters[1].TLS.Key != "me.key" {
