@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/tls"
 	"sync/atomic"
 
 	"sluice/gateway/certificates"
