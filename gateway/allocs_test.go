@@ -4,16 +4,18 @@ package gateway
 
 import "testing"
 
-// TestWholePathAllocatesNothing sends 1 000 requests through everything: the loop, both codecs, the router, the pool,
+// TestWholePathAllocatesNothing sends 1 000 requests through everything: the loop, both codecs, the router, a subset, the pool,
 // the forwarded fields, the header edits, the counters and the access log.
 func TestWholePathAllocatesNothing(t *testing.T) {
 	r := newRig(t, `{"servers":[{"default_log_path":"stdout","processor":1,
  "routers":[{"router_config_name":"r","virtual_hosts":[{"name":"v","domains":["*"],"routers":[{"match":{"prefix":"/"},
-   "route":{"cluster_name":"c","prefix_rewrite":"/api/","request_headers_to_add":[{"header":{"key":"x-a","value":"1"}}],
+   "route":{"cluster_name":"c","metadata_match":{"filter_metadata":{"mosn.lb":{"s":"a"}}},"prefix_rewrite":"/api/","request_headers_to_add":[{"header":{"key":"x-a","value":"1"}}],
             "response_headers_to_add":[{"header":{"key":"x-b","value":"2"}}]}}]}]}],
  "listeners":[{"name":"l","address":"127.0.0.1:1","bind_port":true,"access_logs":[{"log_path":"/dev/null"}],
   "filter_chains":[{"filters":[{"type":"proxy","config":{"downstream_protocol":"Http1","router_config_name":"r"}}]}]}]}],
- "cluster_manager":{"clusters":[{"name":"c","type":"SIMPLE","lb_type":"LB_LEAST_REQUEST","hosts":[{"address":"10.0.0.1:80"}]}]}}`)
+ "cluster_manager":{"clusters":[{"name":"c","type":"SIMPLE","lb_type":"LB_LEAST_REQUEST",
+  "lb_subset_config":{"subset_selectors":[["s"]]},
+  "hosts":[{"address":"10.0.0.1:80","metadata":{"filter_metadata":{"mosn.lb":{"s":"a"}}}}]}]}}`)
 	ups := r.upstream(nil)
 	client := r.connect()
 	request := []byte("POST /x?y=1 HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test\r\nAccept: */*\r\nCookie: a=b\r\nContent-Length: 5\r\n\r\nhello")

@@ -45,7 +45,8 @@ func (g *Gateway) hooks() upstream.Hooks {
 			shard(l).Inc(endpoint(e).ConnectFailed[r])
 			g.log.Warn("an endpoint could not be connected to", "cluster", e.Cluster.Name, "endpoint", e.Name, "error", err)
 		},
-		Waiting: func(l loop.Loop, c *upstream.Cluster, n int) { shard(l).AddGauge(cluster(c).Waiting, int64(n)) },
-		Starved: func(l loop.Loop, e *upstream.Endpoint) { shard(l).Inc(endpoint(e).Starved) },
+		Waiting:  func(l loop.Loop, c *upstream.Cluster, n int) { shard(l).AddGauge(cluster(c).Waiting, int64(n)) },
+		Starved:  func(l loop.Loop, e *upstream.Endpoint) { shard(l).Inc(endpoint(e).Starved) },
+		FellBack: func(l loop.Loop, c *upstream.Cluster) { shard(l).Inc(cluster(c).FellBack) },
 	}
 }

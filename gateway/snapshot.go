@@ -23,8 +23,9 @@ type table struct {
 	router   *router.Table
 	routes   []*route               // by Route.Index
 	hosts    []*metrics.VirtualHost // by Host.Index
-	clusters []*upstream.Cluster    // by Route.ClusterIndex; nil for one that does not exist
-	speaks   []*protocols.Protocol  // what the configuration says of a cluster's protocol, by Route.ClusterIndex
+	clusters []*upstream.Cluster    // by router.Target.Cluster; nil for one that does not exist
+	speaks   []*protocols.Protocol  // what the configuration says of a cluster's protocol, beside clusters
+	subsets  []*upstream.Criteria   // by router.Target.Metadata
 	values   []*accesslog.Format    // by template
 }
 
@@ -59,6 +60,9 @@ func (g *Gateway) compileTable(cfg *router.Config) (*table, error) {
 			speaks = g.protocols[c.Protocol]
 		}
 		t.speaks = append(t.speaks, speaks)
+	}
+	for _, m := range rt.Metadata() {
+		t.subsets = append(t.subsets, upstream.NewCriteria(m))
 	}
 	for _, r := range rt.Routes() {
 		o := newRoute(r)

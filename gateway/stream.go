@@ -113,6 +113,7 @@ type exchange struct {
 	host    *metrics.VirtualHost // of the virtual host; nil when none matched
 	cluster *metrics.Cluster     // nil when none was chosen
 	local   *upstream.Local
+	subset  *upstream.Criteria // of local's hosts; nil for none in particular
 	// protocol is what the upstream is spoken to in.
 	protocol *protocols.Protocol
 	lease    *upstream.Lease

@@ -82,15 +82,18 @@ func (st *stream) forward() {
 	default:
 		st.armOwnTimeout()
 	}
-	index := st.route.ClusterIndex(w.rng.Uint64())
-	cluster := st.s.l.table.clusters[index]
+	target := st.route.Target(w.rng.Uint64())
+	cluster := st.s.l.table.clusters[target.Cluster]
 	if cluster == nil {
 		st.fail(protocols.ReasonNoCluster)
 		return
 	}
 	st.local = cluster.On(w.loop)
+	if target.Metadata >= 0 {
+		st.subset = st.s.l.table.subsets[target.Metadata]
+	}
 	st.cluster = cluster.Data.(*metrics.Cluster)
-	st.protocol = st.s.upstreamProtocol(st.route.speaks, st.s.l.table.speaks[index])
+	st.protocol = st.s.upstreamProtocol(st.route.speaks, st.s.l.table.speaks[target.Cluster])
 	if isHTTP(st.req.Proto) {
 		st.editForwarded()
 		st.editTunnel()

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"math/bits"
 	"time"
 
@@ -26,7 +27,7 @@ const (
 func (st *stream) acquire(fresh bool) {
 	w := st.w
 	w.request = upstream.Request{
-		Protocol: st.protocol, Env: st.s.l.env, Fresh: fresh, Tried: st.tried[:min(st.tries, maxTries)],
+		Protocol: st.protocol, Env: st.s.l.env, Subset: st.subset, Fresh: fresh, Tried: st.tried[:min(st.tries, maxTries)],
 	}
 	st.tries++
 	lease, wait, reason := st.local.Acquire(&w.request, st)
@@ -40,6 +41,9 @@ func (st *stream) acquire(fresh bool) {
 			st.armTimeout(w.loop.Now()) // the body that is held does not count as being on its way
 		}
 	default:
+		if reason == protocols.ReasonNoHealthyEndpoint {
+			st.detail = cmp.Or(st.local.Missing(st.subset), st.detail)
+		}
 		st.fail(reason)
 	}
 }

@@ -41,7 +41,7 @@ func TestTheRequestPathAllocatesNothing(t *testing.T) {
 			}
 			if r.Rule.Redirect != nil {
 				loc = r.AppendLocation(loc[:0], h, "http")
-			} else if r.ClusterIndex(in.Random) < 0 {
+			} else if r.Target(in.Random).Cluster < 0 {
 				t.Fatal("no cluster")
 			}
 			r.EditRequest(h, v)

@@ -2,19 +2,25 @@ package router
 
 import "math/bits"
 
-// clusterChoice is the cluster of a route, or several with weights.
+// A Target is where a request goes.
+type Target struct {
+	Cluster  int // an index into Table.Clusters
+	Metadata int // an index into Table.Metadata; -1 for none
+}
+
+// clusterChoice is the target of a route, or several with weights.
 type clusterChoice struct {
-	indices []int32  // into Table.Clusters
+	targets []Target
 	bounds  []uint64 // bounds[i] is the sum of the weights up to and including i's
 }
 
-// pick returns the cluster that random chooses, or -1 when the route has none.
-func (c *clusterChoice) pick(random uint64) int {
-	switch len(c.indices) {
+// pick returns the target that random chooses.
+func (c *clusterChoice) pick(random uint64) Target {
+	switch len(c.targets) {
 	case 0:
-		return -1
+		return Target{Cluster: -1, Metadata: -1}
 	case 1:
-		return int(c.indices[0])
+		return c.targets[0]
 	}
 	// The high word of random x total is uniform in [0, total), but for 2^-32.
 	point, _ := bits.Mul64(random, c.bounds[len(c.bounds)-1])
@@ -26,9 +32,9 @@ func (c *clusterChoice) pick(random uint64) int {
 			lo = mid + 1
 		}
 	}
-	return int(c.indices[lo])
+	return c.targets[lo]
 }
 
-// ClusterIndex chooses the cluster of a request: an index into Table.Clusters, or -1 for a route that answers itself
-// (a redirect or a direct response). random is uniform; it must not be used for another choice of the same request.
-func (r *Route) ClusterIndex(random uint64) int { return r.clusters.pick(random) }
+// Target chooses where a request goes; the Cluster of a route that answers itself (a redirect or a direct response) is -1.
+// random is uniform; it must not be used for another choice of the same request.
+func (r *Route) Target(random uint64) Target { return r.clusters.pick(random) }

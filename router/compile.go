@@ -13,7 +13,8 @@ import (
 func Compile(cfg *Config) (*Table, error) {
 	c := compiler{
 		table:     &Table{name: cfg.Name},
-		clusters:  make(map[string]int32),
+		clusters:  make(map[string]int),
+		metadata:  make(map[string]int),
 		templates: make(map[string]int),
 		domains:   make(map[string]string),
 	}
@@ -31,7 +32,8 @@ func Compile(cfg *Config) (*Table, error) {
 // compiler is the work in progress.
 type compiler struct {
 	table     *Table
-	clusters  map[string]int32
+	clusters  map[string]int
+	metadata  map[string]int
 	templates map[string]int
 	domains   map[string]string // canonical domain to the origin that has it
 	errs      []error
@@ -199,7 +201,7 @@ func (c *compiler) action(rule *Rule, r *Route) {
 	n := 0
 	if rule.Cluster != "" {
 		n++
-		r.clusters.indices = []int32{c.cluster(rule.Cluster)}
+		r.clusters.targets = []Target{c.target(rule.Cluster, rule.Metadata)}
 	}
 	if len(rule.Weighted) > 0 {
 		n++
@@ -224,14 +226,30 @@ func (c *compiler) action(rule *Rule, r *Route) {
 	}
 }
 
-func (c *compiler) cluster(name string) int32 {
+func (c *compiler) cluster(name string) int {
 	i, ok := c.clusters[name]
 	if !ok {
-		i = int32(len(c.table.clusters))
+		i = len(c.table.clusters)
 		c.clusters[name] = i
 		c.table.clusters = append(c.table.clusters, name)
 	}
 	return i
+}
+
+func (c *compiler) target(cluster string, metadata map[string]string) Target {
+	t := Target{Cluster: c.cluster(cluster), Metadata: -1}
+	if len(metadata) == 0 {
+		return t
+	}
+	key := fmt.Sprintf("%q", metadata) // which sorts the keys
+	i, ok := c.metadata[key]
+	if !ok {
+		i = len(c.table.metadata)
+		c.metadata[key] = i
+		c.table.metadata = append(c.table.metadata, metadata)
+	}
+	t.Metadata = i
+	return t
 }
 
 func (c *compiler) weighted(rule *Rule, r *Route) {
@@ -247,9 +265,9 @@ func (c *compiler) weighted(rule *Rule, r *Route) {
 			continue
 		}
 		// A cluster of weight zero is listed, too, so that a missing one is found before its weight is raised.
-		i := c.cluster(w.Cluster)
+		t := c.target(w.Cluster, w.Metadata)
 		if w.Weight > 0 {
-			r.clusters.indices = append(r.clusters.indices, i)
+			r.clusters.targets = append(r.clusters.targets, t)
 			r.clusters.bounds = append(r.clusters.bounds, sum)
 		}
 	}

@@ -100,7 +100,7 @@ func TestWeightedClustersAreExact(t *testing.T) {
 	for eighth, want := range []string{"a", "b", "b", "a", "a", "a", "a", "a"} {
 		first := uint64(eighth) << 61
 		for _, random := range []uint64{first, first + 1, first | (1<<61 - 1)} {
-			if got := table.Clusters()[r.ClusterIndex(random)]; got != want {
+			if got := table.Clusters()[r.Target(random).Cluster]; got != want {
 				t.Errorf("random %#x chooses %s, want %s", random, got, want)
 			}
 		}
@@ -120,7 +120,7 @@ func TestWeightedClustersWithManyWeights(t *testing.T) {
 	const n = 200_000
 	counts := make([]float64, len(rule.Weighted))
 	for range n {
-		counts[r.ClusterIndex(rng.Uint64())]++
+		counts[r.Target(rng.Uint64()).Cluster]++
 	}
 	for i, w := range rule.Weighted {
 		p := float64(w.Weight) / sum
@@ -128,7 +128,7 @@ func TestWeightedClustersWithManyWeights(t *testing.T) {
 			t.Errorf("cluster %s with a share of %.4f was chosen %v times of %d", w.Cluster, p, counts[i], n)
 		}
 	}
-	if i := compile(t, single(Rule{Direct: &DirectResponse{Status: 200}})).Routes()[0].ClusterIndex(1); i != -1 {
+	if i := compile(t, single(Rule{Direct: &DirectResponse{Status: 200}})).Routes()[0].Target(1).Cluster; i != -1 {
 		t.Errorf("a direct response has the cluster %d", i)
 	}
 }

@@ -35,7 +35,7 @@ func Example() {
 		fmt.Println(refused)
 		return
 	}
-	fmt.Println(host.Name, table.Clusters()[route.ClusterIndex(in.Random)], string(h.Path()))
+	fmt.Println(host.Name, table.Clusters()[route.Target(in.Random).Cluster], string(h.Path()))
 	// Output: shop api /v2/items?page=2
 }
 

@@ -42,5 +42,5 @@ func clusterOf(table *Table, h *protocols.Header) string {
 	if refused != nil {
 		return "(" + refused.Reason.String() + ")"
 	}
-	return table.Clusters()[r.ClusterIndex(0)]
+	return table.Clusters()[r.Target(0).Cluster]
 }

@@ -25,6 +25,7 @@ type Rule struct {
 	Match  Match
 
 	Cluster          string
+	Metadata         map[string]string // that hosts of Cluster must have; see upstream.SubsetConfig
 	Weighted         []WeightedCluster
 	Redirect         *Redirect
 	Direct           *DirectResponse
@@ -61,9 +62,10 @@ type HeaderMatch struct {
 
 // A WeightedCluster is one choice among several; a weight of zero is never chosen.
 type WeightedCluster struct {
-	Cluster string
-	Weight  uint32
-	Origin  string
+	Cluster  string
+	Metadata map[string]string // that its hosts must have; the rule's does not count here
+	Weight   uint32
+	Origin   string
 }
 
 // A Redirect answers with a Location.

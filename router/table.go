@@ -12,6 +12,7 @@ type Table struct {
 	hosts     []*Host
 	routes    []*Route
 	clusters  []string
+	metadata  []map[string]string
 	templates []Template
 	index     hostIndex
 }
@@ -61,9 +62,11 @@ func (t *Table) Hosts() []*Host { return t.hosts }
 // the slice.
 func (t *Table) Routes() []*Route { return t.routes }
 
-// Clusters are the distinct names of clusters that routes name; Route.ClusterIndex is an index into it. The caller must
-// not change the slice.
+// Clusters are the distinct names of clusters that routes name. The caller must not change the slice.
 func (t *Table) Clusters() []string { return t.clusters }
+
+// Metadata are those that routes ask of hosts. The caller must not change it.
+func (t *Table) Metadata() []map[string]string { return t.metadata }
 
 // Templates are the distinct header values with a %variable% in them; see Values. The caller must not change the slice.
 func (t *Table) Templates() []Template { return t.templates }

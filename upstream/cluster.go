@@ -44,6 +44,7 @@ type endpointSet struct {
 	config    ClusterConfig
 	endpoints []*Endpoint
 	selector  balance.Selector
+	subsets   *subsets // nil: selector is for all requests
 	requests  *budget
 	retries   *budget
 }
@@ -110,6 +111,7 @@ func (c *Cluster) publish() {
 	old := c.current.Load()
 	set := &endpointSet{config: c.config}
 	var weights []balance.Endpoint
+	var metadata []map[string]string
 	seen, kept := make(map[string]*Endpoint), make(map[string]*Endpoint)
 	add := func(addr loop.Addr, h *HostConfig) {
 		name := addr.String()
@@ -133,6 +135,7 @@ func (c *Cluster) publish() {
 		seen[name], kept[key] = e, e
 		set.endpoints = append(set.endpoints, e)
 		weights = append(weights, balance.Endpoint{Weight: min(max(h.Weight, 1), 128), Healthy: true})
+		metadata = append(metadata, h.Metadata)
 	}
 	for i := range c.config.Hosts {
 		h := &c.config.Hosts[i]
@@ -146,6 +149,7 @@ func (c *Cluster) publish() {
 	}
 	c.endpoints = kept
 	set.selector = c.config.Policy.build(weights, c.config.Choices)
+	set.subsets = newSubsets(&set.config, weights, metadata)
 	set.requests, set.retries = budgets(old, c.config.Limits, len(c.locals))
 	c.current.Store(set)
 	for _, l := range c.locals {

@@ -13,6 +13,7 @@ type ClusterConfig struct {
 	Policy    Policy
 	Choices   int // least-request: how many endpoints compete; 0 means 2
 	Hosts     []HostConfig
+	Subsets   *SubsetConfig // nil: requests go to any of them
 
 	ConnectTimeout time.Duration // 0: 10 s
 	IdleTimeout    time.Duration // of a pooled connection; 0: 4 s, less than most servers keep, or 60 s if multiplexed; < 0 none

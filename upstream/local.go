@@ -31,6 +31,7 @@ type Local struct {
 	others   []int32 // those of the other loops, as of sharedAt
 	sharedAt time.Duration
 	turn     uint64
+	turns    []uint64 // those of subsets, each its own
 	rng      rand.PCG
 	requests allowance
 	retries  allowance
@@ -84,6 +85,13 @@ func (l *Local) apply(set *endpointSet) {
 		l.own[i] = h.inFlight
 		l.hosts[i] = h
 	}
+	l.turns = nil
+	if set.subsets != nil {
+		l.turns = make([]uint64, set.subsets.count)
+		for i := range l.turns {
+			l.turns[i] = l.rng.Uint64() >> 32 // for the reason that turn starts so
+		}
+	}
 	l.requests.reset(set.requests)
 	l.retries.reset(set.retries)
 	for _, h := range old {
@@ -99,6 +107,7 @@ type Request struct {
 	Protocol *protocols.Protocol
 	Env      *protocols.Env
 	Hash     uint64
+	Subset   *Criteria   // of the hosts that may serve it; nil for none in particular
 	Fresh    bool        // do not use a connection that lay idle; a multiplexed one that has just failed is out of use anyway
 	Tried    []*Endpoint // endpoints that already failed this request: avoided while there are others
 }
@@ -145,15 +154,26 @@ func (l *Local) choose(r *Request) *host {
 			}
 		}
 	}
-	l.turn++
+	selector, turn := l.set.selector, &l.turn
+	if s := l.set.subsets; s != nil {
+		sub, met := s.find(r.Subset)
+		if sub == nil {
+			return nil
+		}
+		if !met {
+			l.cluster.manager.hooks.FellBack(l.loop, l.cluster)
+		}
+		selector, turn = sub.selector, &l.turns[sub.turns]
+	}
+	if selector == nil {
+		return nil
+	}
+	*turn++
 	if l.set.config.Policy == LeastRequest && len(l.cluster.locals) > 1 {
 		l.share()
 	}
-	l.pick = balance.Input{Hash: r.Hash, Random: l.rng.Uint64(), Turn: l.turn, Own: l.own, Others: l.others, Tried: l.tried}
-	if l.set.selector == nil {
-		return nil
-	}
-	i := l.set.selector.Pick(&l.pick)
+	l.pick = balance.Input{Hash: r.Hash, Random: l.rng.Uint64(), Turn: *turn, Own: l.own, Others: l.others, Tried: l.tried}
+	i := selector.Pick(&l.pick)
 	if i < 0 {
 		return nil
 	}

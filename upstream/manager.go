@@ -36,6 +36,8 @@ type Hooks struct {
 	Waiting func(l loop.Loop, c *Cluster, n int)
 	// Starved tells, on the loop, that a request waits because the endpoint is at its limit of connections.
 	Starved func(l loop.Loop, e *Endpoint)
+	// FellBack tells, on the loop, that no subset is the one that a request asks for, and another serves it.
+	FellBack func(l loop.Loop, c *Cluster)
 }
 
 func (h *Hooks) fill() {
@@ -64,6 +66,9 @@ func (h *Hooks) fill() {
 	}
 	if h.Starved == nil {
 		h.Starved = func(loop.Loop, *Endpoint) {}
+	}
+	if h.FellBack == nil {
+		h.FellBack = func(loop.Loop, *Cluster) {}
 	}
 	if h.ConnFailed == nil {
 		h.ConnFailed = func(loop.Loop, *Endpoint, error) {}

@@ -42,6 +42,7 @@ var mosnNames = map[string]naming{
 	"sluice_cluster_request_duration_seconds":    as("request_duration_time"),
 	"sluice_cluster_retries_total":               as("request_retry"),
 	"sluice_cluster_retries_overflowed_total":    as("request_retry_overflow"),
+	"sluice_cluster_subset_fallbacks_total":      as("lb_subsets_fallback"),
 	"sluice_endpoint_connections_total":          as("connection_total"),
 	"sluice_endpoint_connections_closed_total":   byCloser,
 	"sluice_endpoint_connections_active":         as("connection_active"),

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -88,12 +90,37 @@ func (v *validator) router(i int) {
 		for _, rule := range vh.Routes {
 			if rule.Cluster != "" {
 				v.cluster(rule.Cluster, rule.Origin)
+				v.subset(rule.Cluster, rule.Metadata, rule.Origin, "route.metadata_match")
 			}
 			for _, w := range rule.Weighted {
 				v.cluster(w.Cluster, w.Origin)
+				v.subset(w.Cluster, w.Metadata, w.Origin, "cluster.metadata_match")
 			}
 		}
 	}
+}
+
+// subset warns of a choice of hosts that never is one.
+func (v *validator) subset(cluster string, metadata map[string]string, origin, path string) {
+	c := v.c.Cluster(cluster)
+	if c == nil || len(metadata) == 0 {
+		return
+	}
+	message := fmt.Sprintf("the cluster %q has no lb_subset_config: requests go to any of its hosts", cluster)
+	if c.Subsets != nil {
+		keys := strings.Join(slices.Sorted(maps.Keys(metadata)), ", ")
+		switch selected, serves := c.Subsets.Serves(metadata, c.Hosts); {
+		case serves:
+			return
+		case selected:
+			message = fmt.Sprintf("no host of the cluster %q has this metadata: fall_back_policy says where requests go", cluster)
+		default:
+			message = fmt.Sprintf("no subset_selectors of the cluster %q is [%s]: fall_back_policy says where requests go", cluster, keys)
+		}
+	}
+	p := Problem{Severity: Warning, Path: path, Message: message}
+	p.File, p.Line, p.Column = splitOrigin(origin)
+	v.problems = append(v.problems, p)
 }
 
 // compile reports what the router's compiler finds.

@@ -46,6 +46,7 @@ func (r *reader) cluster(n *node) {
 	if len(c.Hosts) == 0 {
 		r.warnf(o.at("hosts"), "the cluster %s has no hosts: its requests fail", quote(c.Name))
 	}
+	r.subsets(o, &c)
 	c.ConnectTimeout, _ = o.duration("connect_timeout", false)
 	c.IdleTimeout = o.offDuration("idle_timeout")
 	c.Limits = r.breaker(o.array("circuit_breakers"))
@@ -122,21 +123,8 @@ func (r *reader) host(n *node, c *upstream.ClusterConfig) {
 		h.Weight = uint32(min(weight, heaviest)) //nolint:gosec // within range
 	}
 	h.TLSDisable = o.boolean("tls_disable", false)
-	h.Metadata = r.metadata(o.node("metadata"))
+	h.Metadata = r.metadata(o, "metadata")
 	c.Hosts = append(c.Hosts, h)
-}
-
-// metadata reads {"filter_metadata": {"mosn.lb": {key: value}}}.
-func (r *reader) metadata(v *node) map[string]string {
-	lb := v.member("filter_metadata").member("mosn.lb")
-	if lb == nil || lb.kind != kindObject {
-		return nil
-	}
-	m := make(map[string]string, len(lb.members))
-	for _, member := range lb.members {
-		m[member.key] = r.str(member.value)
-	}
-	return m
 }
 
 // breaker reads the first circuit breaker, the only one that MOSN uses.

@@ -48,7 +48,7 @@ var streamFilters = []filterPolicy{
 	{"fault_tolerance", plainer, "failing hosts are not set aside for a time"},
 	{"mirror", refused, "the copies would not be sent"},
 	{"dsl", refused, "its expressions would not run"},
-	{"header_to_metadata", refused, "requests would reach hosts outside of the subset"},
+	{"header_to_metadata", refused, "requests would reach hosts outside of the subset; a route with metadata_match for each value chooses them"},
 	{"dubbo_stream", refused, "requests could not be routed by service"},
 	{"seata", refused, "transactions would not be opened"},
 	{"proxywasm", refused, "the module would not run"},

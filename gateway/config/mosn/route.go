@@ -158,6 +158,7 @@ func (r *reader) action(o object, rule *router.Rule) {
 		rule.Cluster = o.name("cluster_name", "the name of a cluster")
 		r.refer(refCluster, v, rule.Cluster)
 	}
+	rule.Metadata = r.metadata(o, "metadata_match")
 	r.weighted(o, rule)
 	rule.UpstreamProtocol = r.upstreamProtocol(o, "upstream_protocol")
 	rule.Timeout, _ = o.duration("timeout", true)
@@ -194,12 +195,16 @@ func (r *reader) weighted(o object, rule *router.Rule) {
 			continue
 		}
 		w := router.WeightedCluster{
-			Cluster: c.name("name", "the name of a cluster"), Origin: r.place(n),
+			Cluster: c.name("name", "the name of a cluster"), Origin: r.place(n), Metadata: r.metadata(c, "metadata_match"),
 			Weight: uint32(c.integer("weight", 0, math.MaxInt32)), //nolint:gosec // within range
 		}
 		r.refer(refCluster, c.node("name"), w.Cluster)
 		sum += int64(w.Weight)
 		rule.Weighted = append(rule.Weighted, w)
+	}
+	if len(rule.Metadata) > 0 && len(rule.Weighted) > 0 && rule.Cluster == "" {
+		rule.Metadata = nil
+		r.warnf(o.at("metadata_match"), "it counts for cluster_name only (as in MOSN); write it at each of the weighted_clusters")
 	}
 	v := o.node("weighted_clusters")
 	switch {

@@ -6,7 +6,6 @@ package mosn
 const (
 	noSDS    = "certificates come from files here; name them in cert_chain and private_key"
 	noVerify = "peers would be let in that it refuses"
-	noSubset = "requests would reach hosts outside of the subset"
 
 	alwaysStreams = "bodies are always streamed, and small ones are kept for a retry all the same"
 )
@@ -170,18 +169,16 @@ var headerMatchSchema = newSchema("a header match", reads("name", "value", "rege
 
 var routeSchema = newSchema("the action of a route",
 	reads("cluster_name", "weighted_clusters", "upstream_protocol", "timeout", "retry_policy", "prefix_rewrite",
-		"regex_rewrite", "host_rewrite", "auto_host_rewrite", "auto_host_rewrite_header"), headerOpKeys,
+		"regex_rewrite", "host_rewrite", "auto_host_rewrite", "auto_host_rewrite_header", "metadata_match"), headerOpKeys,
 	ignores("MOSN does not use it either", "cluster_header"),
 	ignores("only hashing policies use it, and none is available", "hash_policy"),
 	refuses("the cluster could not be chosen", "cluster_variable"),
-	refuses(noSubset, "metadata_match"),
 )
 
 var weightedSchema = newSchema("an item of weighted_clusters", reads("cluster"))
 
 var weightedClusterSchema = newSchema("a weighted cluster",
-	reads("name", "weight"),
-	refuses(noSubset, "metadata_match"),
+	reads("name", "weight", "metadata_match"),
 )
 
 var retrySchema = newSchema("a retry policy", reads("retry_on", "retry_timeout", "num_retries", "status_codes",
@@ -211,15 +208,20 @@ var clusterSchema = newSchema("a cluster",
 	reads("name", "type", "lb_type", "hosts", "mark", "circuit_breakers", "connect_timeout", "idle_timeout", "lbconfig",
 		"dns_refresh_rate", "respect_dns_ttl", "dns_lookup_family", "dns_resolvers", "dns_resolver_file", "dns_resolver_port",
 		"source_address", "protocol", "keepalive", "max_concurrent_streams", "max_connection_age",
-		"tls_context", "cluster_manager_tls"),
+		"tls_context", "cluster_manager_tls", "lb_subset_config"),
 	ignores("MOSN does not use it either", "sub_type", "max_request_per_conn", "conn_buffer_limit_bytes"),
 	ignores("every cluster has pools of its own", "cluster_pool_enable"),
 	ignores("it belongs to lb_type LB_ORIGINAL_DST", "original_dst_lb_config"),
 	lacksIf(healthCheckOn, "endpoints are not probed: a host that fails is found out by requests", "health_check"),
 	lacks("new hosts get their whole share at once", "slow_start"),
 	lacks("nothing subscribes, so only the hosts that stand here are used", "spec"),
-	refuses(noSubset, "lb_subset_config"),
 )
+
+var subsetSchema = newSchema("lb_subset_config", reads("fall_back_policy", "default_subset", "subset_selectors"))
+
+var metadataSchema = newSchema("metadata", reads("filter_metadata"))
+
+var filterMetadataSchema = newSchema("filter_metadata", reads("mosn.lb"))
 
 var keepaliveSchema = newSchema("keepalive", reads("interval", "timeout"))
 
@@ -273,7 +275,7 @@ func allSchemas() []*schema {
 		transcoderSchema, http2boltSchema, grpcWebSchema, tcpProxySchema, tcpRouteSchema, cidrSchema,
 		routerConfigSchema, virtualHostSchema, ruleSchema, matchSchema, headerMatchSchema, routeSchema, weightedSchema,
 		weightedClusterSchema, retrySchema, regexRewriteSchema, patternSchema, redirectSchema, directSchema,
-		headerOptionSchema, headerSchema, managerSchema, clusterSchema, clusterTLSSchema, keepaliveSchema, hostSchema, breakerSchema, lbConfigSchema,
+		headerOptionSchema, headerSchema, managerSchema, clusterSchema, subsetSchema, clusterTLSSchema, keepaliveSchema, hostSchema, metadataSchema, filterMetadataSchema, breakerSchema, lbConfigSchema,
 		resolversSchema, adminSchema, adminAddressSchema, socketAddressSchema, pprofSchema, metricsSchema, matcherSchema,
 		prometheusSchema,
 	}

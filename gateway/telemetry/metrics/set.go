@@ -17,6 +17,7 @@ type Set struct {
 
 	clusterRetries    *CounterFamily
 	clusterOverflowed *CounterFamily
+	clusterFellBack   *CounterFamily
 	clusterWaiting    *GaugeFamily
 	endpointStarved   *CounterFamily
 }
@@ -78,6 +79,7 @@ func NewSet(r *Registry) *Set {
 		end:               newUpstream(r, "endpoint", "cluster", "endpoint"),
 		clusterRetries:    r.Counter("sluice_cluster_retries_total", "Tries after a request's first.", "cluster"),
 		clusterOverflowed: r.Counter("sluice_cluster_retries_overflowed_total", "Retries that a limit forbade.", "cluster"),
+		clusterFellBack:   r.Counter("sluice_cluster_subset_fallbacks_total", "Requests that no subset of hosts is for, sent to where fall_back_policy says.", "cluster"),
 		clusterWaiting:    r.Gauge("sluice_cluster_requests_waiting", "Requests that wait for a connection.", "cluster"),
 		endpointStarved:   r.Counter("sluice_endpoint_starved_total", "Requests that found no idle connection at the endpoint's connection limit.", "cluster", "endpoint"),
 	}
@@ -261,13 +263,15 @@ type Cluster struct {
 	Upstream
 	Retries           Counter
 	RetriesOverflowed Counter
-	Waiting           Gauge // requests without a connection yet
+	FellBack          Counter // to no subset, or the default one
+	Waiting           Gauge   // requests without a connection yet
 }
 
 // Cluster returns the handles of a cluster.
 func (s *Set) Cluster(name string) *Cluster {
 	return &Cluster{Upstream: s.up.with(name), Retries: s.clusterRetries.With(name),
-		RetriesOverflowed: s.clusterOverflowed.With(name), Waiting: s.clusterWaiting.With(name)}
+		RetriesOverflowed: s.clusterOverflowed.With(name),
+		FellBack:          s.clusterFellBack.With(name), Waiting: s.clusterWaiting.With(name)}
 }
 
 // Endpoint holds the handles of one endpoint of one cluster.
