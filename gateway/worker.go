@@ -24,7 +24,7 @@ type worker struct {
 	log      *slog.Logger
 	shard    *metrics.Shard
 	draining drainState
-	rng      *rand.PCG // for choices and names, not for secrets
+	rng      rand.PCG // for choices and names, not for secrets; not behind a pointer, which could lead into another loop's cache line
 
 	streams  *stream // free list
 	free     int     // streams in it
@@ -49,7 +49,8 @@ type worker struct {
 }
 
 func newWorker(g *Gateway, l loop.Loop) *worker {
-	w := &worker{g: g, loop: l, log: g.log, rng: rand.NewPCG(rand.Uint64(), rand.Uint64()), scratch: make([]byte, 0, 1024)}
+	w := &worker{g: g, loop: l, log: g.log, scratch: make([]byte, 0, 1024)}
+	w.rng.Seed(rand.Uint64(), rand.Uint64())
 	w.shard = g.registry.NewShard(l.Post)
 	return w
 }

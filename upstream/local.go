@@ -72,8 +72,8 @@ func (l *Local) apply(set *endpointSet) {
 	}
 	l.set = set
 	l.hosts = make([]*host, len(set.endpoints))
-	l.own = make([]int32, len(set.endpoints))
-	l.others = make([]int32, len(set.endpoints))
+	l.own = numbersApart(len(set.endpoints))
+	l.others = numbersApart(len(set.endpoints))
 	l.shared.Store(&sharedCounts{set: set, counts: make([]atomic.Int32, len(set.endpoints))})
 	for i, e := range set.endpoints {
 		h := old[e]
@@ -290,3 +290,10 @@ func (l *Local) env(base *protocols.Env) *protocols.Env {
 
 // maxEnvs bounds the Envs that are kept for connections to come.
 const maxEnvs = 16
+
+// numbersApart are n numbers that are in no cache line with anything else: what Go allocates in multiples of 128 bytes is aligned
+// to lines.
+func numbersApart(n int) []int32 {
+	const step = 128 / 4
+	return make([]int32, n, (n+step-1)/step*step)
+}
