@@ -22,8 +22,6 @@ func (st *stream) admit() {
 	in := &w.match
 	in.Reset()
 	in.Header = &st.req
-	in.Source = st.s.conn.RemoteAddr().AddrPort
-	in.Destination = st.s.conn.LocalAddr().AddrPort
 	in.Listener = l.cfg.Name
 	in.Random = w.rng.Uint64()
 	r, host, refused := l.table.router.Match(in)

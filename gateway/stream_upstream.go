@@ -26,9 +26,8 @@ const (
 // acquire asks for a connection to the route's cluster; fresh refuses one that was idle in the pool.
 func (st *stream) acquire(fresh bool) {
 	w := st.w
-	w.request = upstream.Request{
-		Protocol: st.protocol, Env: st.s.l.env, Subset: st.subset, Fresh: fresh, Tried: st.tried[:min(st.tries, maxTries)],
-	}
+	r := &w.request
+	r.Protocol, r.Env, r.Subset, r.Fresh, r.Tried = st.protocol, st.s.l.env, st.subset, fresh, st.tried[:min(st.tries, maxTries)]
 	st.tries++
 	lease, wait, reason := st.local.Acquire(&w.request, st)
 	switch {

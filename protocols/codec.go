@@ -82,13 +82,18 @@ const (
 // Status is a codec's account of its connection.
 type Status struct {
 	Phase Phase
+	Room  int // how many more streams may be opened now (client codecs)
+	Conditions
+}
+
+// Conditions are what is the case with a connection. (Apart from Status because a struct of more than four parts would not be kept in
+// registers.)
+type Conditions struct {
 	// Idle: no stream is open and no partial message has been decoded.
 	Idle bool
 	// Linger: the peer may still be sending (an early answer to an upload): close the sending direction, read and
 	// drop for a while, then close, so that the answer is not lost to a RST.
 	Linger bool
-	// Room is how many more streams may be opened now (client codecs).
-	Room int
 	// Yielded: Decode stopped for the sake of other connections, though it could go on with what it left, or streams
 	// that waited can go on since an Encode. The owner calls Decode again in the loop's next round.
 	Yielded bool

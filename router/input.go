@@ -1,20 +1,14 @@
 package router
 
-import (
-	"net/netip"
-
-	"sluice/protocols"
-)
+import "sluice/protocols"
 
 // An Input is what a request is matched by. A loop keeps one and fills it in for each request, so that matching
 // allocates nothing; it belongs to that loop.
 type Input struct {
-	Header      *protocols.Header
-	Source      netip.AddrPort // the client
-	Destination netip.AddrPort // the address it connected to
-	ServerName  string         // the TLS server name; empty without TLS
-	Listener    string         // the listener's name
-	Random      uint64         // uniform; fresh for each request
+	Header     *protocols.Header
+	ServerName string // the TLS server name; empty without TLS
+	Listener   string // the listener's name
+	Random     uint64 // uniform; fresh for each request
 
 	path    []byte // the normal path of the request in progress: see Path
 	scratch []byte // storage for a normal path
@@ -27,7 +21,8 @@ func (in *Input) Path() []byte { return in.path }
 
 // Reset forgets the request and keeps the storage.
 func (in *Input) Reset() {
-	*in = Input{scratch: in.scratch[:0], lower: in.lower[:0]}
+	in.Header, in.ServerName, in.Listener, in.Random = nil, "", "", 0
+	in.path, in.scratch, in.lower = nil, in.scratch[:0], in.lower[:0]
 	const keep = 64 << 10 // a path beyond this is rare: let its storage go
 	if cap(in.scratch) > keep {
 		in.scratch = nil

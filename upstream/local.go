@@ -172,8 +172,9 @@ func (l *Local) choose(r *Request) *host {
 	if l.set.config.Policy == LeastRequest && len(l.cluster.locals) > 1 {
 		l.share()
 	}
-	l.pick = balance.Input{Hash: r.Hash, Random: l.rng.Uint64(), Turn: *turn, Own: l.own, Others: l.others, Tried: l.tried}
-	i := selector.Pick(&l.pick)
+	p := &l.pick
+	p.Hash, p.Random, p.Turn, p.Own, p.Others, p.Tried = r.Hash, l.rng.Uint64(), *turn, l.own, l.others, l.tried
+	i := selector.Pick(p)
 	if i < 0 {
 		return nil
 	}
@@ -248,14 +249,14 @@ func (l *Local) newLease() *Lease {
 	if le == nil {
 		return new(Lease)
 	}
-	l.leases = le.next
+	l.leases, le.next = le.next, nil
 	return le
 }
 
 func (l *Local) freeLease(le *Lease) {
 	l.lent--
-	*le = Lease{next: l.leases}
-	l.leases = le
+	*le = Lease{}
+	l.leases, le.next = le, l.leases
 }
 
 // jitter returns between 90 and 110 % of d, so that what began together does not end together.

@@ -110,7 +110,8 @@ func (m *muxConn) room() int {
 // lend gives x a stream, which opens with the Head that it encodes.
 func (m *muxConn) lend(x Exchange) *Lease {
 	l := m.host.local.newLease()
-	*l = Lease{on: &m.link, carrier: m, exchange: x, reused: m.served || m.now() > m.openedAt, prev: m.last}
+	l.on, l.carrier, l.exchange, l.prev = &m.link, m, x, m.last
+	l.reused = m.served || m.now() > m.openedAt
 	if l.prev != nil {
 		l.prev.next = l
 	} else {

@@ -306,7 +306,7 @@ func (c *wireCodec) write(out protocols.Output, kind, flags byte, id protocols.S
 }
 
 func (c *wireCodec) Status() protocols.Status {
-	return protocols.Status{Phase: c.phase, Idle: len(c.slots) == 0, Room: c.most - len(c.slots), Yielded: c.yielded}
+	return protocols.Status{Phase: c.phase, Room: c.most - len(c.slots), Conditions: protocols.Conditions{Idle: len(c.slots) == 0, Yielded: c.yielded}}
 }
 
 func (c *wireCodec) Deadline() time.Duration { return c.due }

@@ -50,7 +50,9 @@ func (c *lineCodec) Encode(_ time.Duration, ev *protocols.Event, out protocols.O
 	return len(ev.Data), nil
 }
 
-func (c *lineCodec) Status() protocols.Status { return protocols.Status{Idle: true} }
+func (c *lineCodec) Status() protocols.Status {
+	return protocols.Status{Conditions: protocols.Conditions{Idle: true}}
+}
 
 func lineProtocol(torn bool) *protocols.Protocol {
 	return &protocols.Protocol{Name: "line",
