@@ -172,6 +172,7 @@ func TestChoice(t *testing.T) {
 		{"", nil, 3, 0},
 		{"", rsaOnly, 2, 0},
 		{"unknown.test", nil, 3, 0},
+		{"unknown.test", rsaOnly, 2, 0},
 	} {
 		cfg := &tls.Config{ServerName: c.name, CipherSuites: c.suites}
 		if c.suites != nil {

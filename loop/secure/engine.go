@@ -36,6 +36,8 @@ type Config struct {
 	Timeout time.Duration
 	// MaxHello is the longest ClientHello, with its record headers; 0 means DefaultMaxHello.
 	MaxHello int
+
+	refusing *tls.Config // see For; nil: nobody is refused for what it speaks but by crypto/tls
 }
 
 // Choosing returns a Config for servers that goes by another Config for each client, the one that choose returns: its TLS
@@ -54,7 +56,7 @@ func Choosing(from, to uint16, choose func(*tls.ClientHelloInfo) (*Config, error
 			if w, ok := hello.Conn.(*wire); ok {
 				w.handshake.choice = cfg
 			}
-			return cfg.TLS, nil
+			return cfg.For(hello), nil
 		},
 	}}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -20,7 +21,7 @@ type Policy struct {
 	Protocols []string
 	// MinVersion and MaxVersion are tls.VersionTLS12 and tls.VersionTLS13 if they are zero.
 	MinVersion, MaxVersion uint16
-	CipherSuites           []uint16      // of TLS 1.2; nil means crypto/tls's choice
+	CipherSuites           []uint16      // of TLS 1.2; nil means those with ephemeral keys and an AEAD
 	Curves                 []tls.CurveID // nil means crypto/tls's choice
 	ClientAuth             tls.ClientAuthType
 	ClientCAs              *x509.CertPool // who may sign clients' certificates
@@ -62,10 +63,42 @@ func (p *Policy) Config() *Config {
 	if cfg.MinVersion == 0 {
 		cfg.MinVersion = tls.VersionTLS12
 	}
+	if cfg.CipherSuites == nil {
+		cfg.CipherSuites = safeSuites()
+	}
 	if p.Tickets != nil {
 		p.Tickets.Apply(cfg, p.hash())
 	}
-	return &Config{TLS: cfg, Timeout: p.Timeout}
+	c := &Config{TLS: cfg, Timeout: p.Timeout}
+	if slices.Contains(p.Protocols, "h2") && !slices.Contains(p.Protocols, "http/1.1") {
+		c.refusing = cfg.Clone()
+		c.refusing.NextProtos = []string{""} // which no client can offer
+		cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return c.For(hello), nil }
+	}
+	return c
+}
+
+// For is the tls.Config for the client that says hello. It is c.TLS, which has it for its own GetConfigForClient; who
+// has another one returns what For returns. It may be called on any goroutine.
+//
+// RFC 7301 section 3.2: "In the event that the server supports no protocols that the client advertises, then the server SHALL
+// respond with a fatal "no_application_protocol" alert." crypto/tls does, but for clients of HTTP/1 at servers of HTTP/2, which
+// it lets in without a protocol.
+func (c *Config) For(hello *tls.ClientHelloInfo) *tls.Config {
+	if c.refusing != nil && slices.Contains(hello.SupportedProtos, "http/1.1") && !slices.Contains(hello.SupportedProtos, "h2") {
+		return c.refusing
+	}
+	return c.TLS
+}
+
+// safeSuites are those of TLS 1.2 that RFC 9325 section 4.2 recommends, and RFC 9113 section 9.2.2 does not prohibit: crypto/tls
+// also has such with CBC.
+func safeSuites() []uint16 {
+	return []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	}
 }
 
 // hash tells policies apart that must not accept each other's tickets.

@@ -61,7 +61,12 @@ func TestPolicy(t *testing.T) {
 		client func(*tls.Config)
 		change func(p *secure.Policy)
 	}{
-		secure.ReasonVersion:       {func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }, same},
+		secure.ReasonVersion: {func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }, same},
+		// A listener for HTTP/2 lets no client of HTTP/1 in, and none without an AEAD.
+		secure.ReasonProtocol: {func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }, func(p *secure.Policy) { p.Protocols = []string{"h2"} }},
+		secure.ReasonCipher: {func(c *tls.Config) {
+			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}
+		}, same},
 		secure.ReasonNoCertificate: {func(c *tls.Config) { c.ServerName = "other.test" }, same},
 		secure.ReasonBadCertificate: {func(*tls.Config) {}, func(p *secure.Policy) {
 			p.Verify = func(tls.ConnectionState) error { return errors.New("not good enough") }
