@@ -83,4 +83,4 @@ go-exists:
 	@command -v $(GO) >/dev/null || { echo 'Go is missing: install 1.26 or newer, see go.dev/doc/install' >&2; exit 1; }
 
 test-needs: go-exists
-	@.ci/need gcc curl nghttp h2load node npm
+	@.ci/need gcc curl openssl nghttp h2load node npm

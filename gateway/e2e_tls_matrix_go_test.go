@@ -114,7 +114,7 @@ func (m *tlsMatrix) each(cells []*goCell, what string, resumed bool) (all handsh
 
 // config is that of c's client.
 func (m *tlsMatrix) config(c *goCell) *tls.Config {
-	cfg := &tls.Config{ServerName: c.sni, NextProtos: c.alpn, MinVersion: c.version, MaxVersion: c.version, CipherSuites: c.tlsOffer.suites,
+	cfg := &tls.Config{ServerName: c.sni, NextProtos: c.alpn, MinVersion: c.version, MaxVersion: c.version, CipherSuites: c.suites,
 		ClientSessionCache: c.cache, InsecureSkipVerify: true} // which certificate it is, outcome compares
 	if c.shows != "" { // whoever the server says that it trusts
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &m.clients[c.shows].pair, nil }
@@ -138,8 +138,10 @@ func (m *tlsMatrix) connect(c *goCell, resumed bool) error {
 	}
 	if err != nil {
 		// With TLS 1.3 the client is done before the server has seen its certificate, and may fail to write first.
-		if _, again := conn.Read(make([]byte, 1)); again != nil && alertOf(err) == 0 {
-			err = again
+		if status := statusError(""); alertOf(err) == 0 && !errors.As(err, &status) {
+			if _, again := conn.Read(make([]byte, 1)); again != nil {
+				err = again
+			}
 		}
 		if alert := alertOf(err); alert == 0 || !slices.Contains(want.alerts, alert) {
 			return fmt.Errorf("%w, want alerts %d", err, want.alerts)
@@ -163,6 +165,11 @@ func (m *tlsMatrix) connect(c *goCell, resumed bool) error {
 	return nil
 }
 
+// A statusError is an answer other than 200.
+type statusError string
+
+func (e statusError) Error() string { return string(e) }
+
 // exchange asks for path.
 func exchange(conn *tls.Conn, h2 bool, authority, path string) (body string, err error) {
 	r, err := http.NewRequest("GET", "https://"+authority+path, nil)
@@ -171,7 +178,7 @@ func exchange(conn *tls.Conn, h2 bool, authority, path string) (body string, err
 	}
 	var res *http.Response
 	if h2 {
-		client, err := new(http2.Transport).NewClientConn(conn)
+		client, err := new(http2.Transport).NewClientConn(conn) //nolint:staticcheck // that of net/http wants ALPN
 		if err != nil {
 			return "", err
 		}
@@ -190,7 +197,7 @@ func exchange(conn *tls.Conn, h2 bool, authority, path string) (body string, err
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err == nil && res.StatusCode != http.StatusOK {
-		err = errors.New(res.Status)
+		err = statusError(res.Status)
 	}
 	return string(b), err
 }

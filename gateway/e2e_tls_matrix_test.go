@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -125,7 +126,7 @@ func (c tlsCell) expect() (o tlsOutcome) {
 		return tlsOutcome{alerts: []uint8{alertProtocolVersion}}
 	}
 	var refused []uint8 // what a server does first of what follows is its own matter
-	o.suites = c.tlsOffer.suites
+	o.suites = c.suites
 	name, keys := c.owner()
 	key := keys[0]
 	if c.version == tls.VersionTLS12 {
@@ -234,7 +235,7 @@ func newTLSMatrix(t *testing.T) *tlsMatrix {
 		if name == "expired" {
 			ends = time.Now().Add(-time.Minute)
 		}
-		id := issuer.identity(key, ends, "client.test")
+		id := issuer.identity(key, ends, name, "client.test")
 		id.files = filepath.Join(dir, name+".pem")
 		w.write(id.files, []byte(id.chain))
 		w.write(id.files+".key", []byte(id.key))
@@ -272,18 +273,18 @@ func (m *tlsMatrix) contexts(t *testing.T) (contexts []string) {
 	}
 	for _, owner := range []string{"a.test RSA", "a.test ECDSA", "*.wild.test ECDSA", "*.wild.test RSA", "rsa.test RSA"} {
 		name, kind, _ := strings.Cut(owner, " ")
-		id := m.ca.identity(map[string]crypto.Signer{"RSA": weak, "ECDSA": strong}[kind], time.Now().Add(time.Hour), name)
+		id := m.ca.identity(map[string]crypto.Signer{"RSA": weak, "ECDSA": strong}[kind], time.Now().Add(time.Hour), owner, name)
 		m.owners[string(id.pair.Leaf.Raw)] = owner
 		contexts = append(contexts, fmt.Sprintf(`{"status":true,"cert_chain":%q,"private_key":%q MORE}`, id.chain, id.key))
 	}
 	return contexts
 }
 
-// identity makes a certificate for name, for key.
-func (a *authority) identity(key crypto.Signer, ends time.Time, name string) *tlsIdentity {
+// identity makes a certificate for a name, for key.
+func (a *authority) identity(key crypto.Signer, ends time.Time, owner, name string) *tlsIdentity {
 	a.t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: ends,
-		DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: owner},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: ends, DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
 	if err != nil {
 		a.t.Fatal(err)
@@ -309,10 +310,10 @@ func (m *tlsMatrix) gateway(c tlsCell) *running {
 	return m.gateways[d]
 }
 
-// authority is what c's requests are for: a name that its certificate covers.
+// authority is what c's requests are for: what the client asks for, if it knows a name.
 func (c tlsCell) authority() string {
-	if name, _ := c.owner(); name != "*.wild.test" {
-		return name
+	if c.sni == "" {
+		return "a.test"
 	}
-	return "x.wild.test"
+	return c.sni
 }
