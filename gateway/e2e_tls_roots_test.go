@@ -60,7 +60,8 @@ func (m *mounted) swap(files map[string]string) {
 func (g *running) metrics() string {
 	g.w.t.Helper()
 	_, port, _ := net.SplitHostPort(g.AdminAddr())
-	return fetch(g.w.t, g.w.client(), "http://127.0.0.1:"+port+"/metrics")
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: hang} // for those who ask again and again
+	return fetch(g.w.t, c, "http://127.0.0.1:"+port+"/metrics")
 }
 
 const adminDocument = `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`

@@ -40,6 +40,13 @@ type entry struct {
 	refused    int64
 }
 
+// read reads the files that may have changed, and reports whether one has.
+func (e *entry) read(now time.Time) (changed bool, err error) {
+	chain, err := e.chain.read(now, settled)
+	key, keyErr := e.key.read(now, settled)
+	return chain || key, errors.Join(err, keyErr)
+}
+
 // A Status is the state of one pair, for the admin API and metrics.
 type Status struct {
 	Chain    string    // path, or "(inline)"
@@ -161,16 +168,21 @@ func (s *Store) Watch(interval time.Duration) (stop func()) {
 // load reads pair i if its files have changed, and reports whether there is a new one to use.
 func (s *Store) load(i int, first bool) bool {
 	e, source, now := &s.entries[i], &s.sources[i], s.now()
-	chainChanged, err := e.chain.read(now, settled)
-	keyChanged, keyErr := e.key.read(now, settled)
-	if err = errors.Join(err, keyErr); err != nil {
+	changed, err := e.read(now)
+	if err != nil {
 		s.refuse(e, source.problem(err), first)
 		return false
 	}
-	if !first && !chainChanged && !keyChanged && e.problem == nil {
+	if !first && !changed && e.problem == nil {
 		return false
 	}
 	pair, err := source.parse(e.chain.text, e.key.text, now)
+	if err != nil {
+		// Both files may have been replaced between the two reads.
+		if again, problem := e.read(now); again && problem == nil {
+			pair, err = source.parse(e.chain.text, e.key.text, now)
+		}
+	}
 	if err != nil {
 		s.refuse(e, err, first)
 		return false
