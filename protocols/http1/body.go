@@ -136,7 +136,7 @@ var noTrailer = hopByHop | framing | protocols.NameSetOf(protocols.NameTE, proto
 	protocols.NameAuthorization, protocols.NameProxyAuthorization, protocols.NameProxyAuthenticate,
 	protocols.NameWWWAuthenticate, protocols.NameCookie, protocols.NameSetCookie, protocols.NameContentType,
 	protocols.NameContentEncoding, protocols.NameForwarded, protocols.NameXForwardedFor, protocols.NameXForwardedProto,
-	protocols.NameXForwardedHost)
+	protocols.NameXForwardedHost, protocols.NameXForwardedClientCert)
 
 // readTrailer reads the trailer section when all of it is there.
 func (d *bodyReader) readTrailer(b []byte, l *protocols.Limits, h *protocols.Header) (int, step, rule) {

@@ -165,6 +165,7 @@ func TestChunksAreStrict(t *testing.T) {
 		{"trailer: Authorization", chunked("0\r\nX: y\r\nauthorization: b\r\n\r\n"), ruleTrailerName},
 		{"trailer: Cookie", chunked("0\r\nCookie: b\r\n\r\n"), ruleTrailerName},
 		{"trailer: X-Forwarded-For", chunked("0\r\nX-Forwarded-For: b\r\n\r\n"), ruleTrailerName},
+		{"trailer: X-Forwarded-Client-Cert", chunked("0\r\nX-Forwarded-Client-Cert: b\r\n\r\n"), ruleTrailerName},
 		{"trailer: Content-Type", chunked("0\r\nContent-Type: b\r\n\r\n"), ruleTrailerName},
 		{"trailer: Connection", chunked("0\r\nConnection: close\r\n\r\n"), ruleTrailerName},
 		{"trailer: folded", chunked("0\r\nX: y\r\n z\r\n\r\n"), ruleFold},

@@ -44,7 +44,7 @@ var (
 		protocols.NameAuthorization, protocols.NameProxyAuthorization, protocols.NameProxyAuthenticate,
 		protocols.NameWWWAuthenticate, protocols.NameCookie, protocols.NameSetCookie, protocols.NameContentType,
 		protocols.NameContentEncoding, protocols.NameForwarded, protocols.NameXForwardedFor, protocols.NameXForwardedProto,
-		protocols.NameXForwardedHost)
+		protocols.NameXForwardedHost, protocols.NameXForwardedClientCert)
 )
 
 // head is a field block while it is decoded. The first rule that it breaks is kept, and the block is decoded to its end

@@ -221,6 +221,7 @@ func TestStreamErrors(t *testing.T) {
 		"length in trailers":     {new(script).post(1).headers(1, true, "content-length", "0"), []string{posted, reset}, "PROTOCOL_ERROR"},
 		"host in trailers":       {new(script).post(1).headers(1, true, "host", "a"), []string{posted, reset}, "PROTOCOL_ERROR"},
 		"authorization there":    {new(script).post(1).headers(1, true, "authorization", "a"), []string{posted, reset}, "PROTOCOL_ERROR"},
+		"client cert there":      {new(script).post(1).headers(1, true, "x-forwarded-client-cert", "Hash=0"), []string{posted, reset}, "PROTOCOL_ERROR"},
 		"bad byte in trailers":   {new(script).post(1).headers(1, true, "a", "b\nc"), []string{posted, reset}, "PROTOCOL_ERROR"},
 		"update by zero":         {new(script).post(1).word(frameWindowUpdate, 1, 0), []string{posted, reset}, "PROTOCOL_ERROR"},
 		"update overflows":       {new(script).post(1).word(frameWindowUpdate, 1, maxWindow), []string{posted, reset}, "FLOW_CONTROL_ERROR"},
