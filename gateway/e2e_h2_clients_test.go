@@ -6,16 +6,22 @@ import (
 	"io"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// curlFlag makes curl speak what the gateway speaks.
-func (c *combination) curlFlag() string {
-	if c.speaks("Http2") {
-		return "--http2-prior-knowledge"
+// curlFlags make curl speak what the gateway speaks, and trust it.
+func (c *combination) curlFlags() []string {
+	switch {
+	case c.ca != nil && c.speaks("Http2"):
+		return []string{"--http2", "--cacert", c.caFile}
+	case c.ca != nil:
+		return []string{"--http1.1", "--cacert", c.caFile}
+	case c.speaks("Http2"):
+		return []string{"--http2-prior-knowledge"}
 	}
-	return "--http1.1"
+	return []string{"--http1.1"}
 }
 
 // TestCurlClient is the common set for curl. Every request has a process, and so a connection, of its own: some versions
@@ -23,7 +29,7 @@ func (c *combination) curlFlag() string {
 func TestCurlClient(t *testing.T) {
 	tool(t, "curl")
 	combinations(t, func(t *testing.T, c *combination) {
-		flag, file := c.curlFlag(), c.largeFile()
+		flags, file := c.curlFlags(), c.largeFile()
 		proto := map[string]string{"Http1": "1.1", "Http2": "2"}[c.down]
 		for _, tt := range []struct {
 			name string
@@ -35,7 +41,7 @@ func TestCurlClient(t *testing.T) {
 			{"upload of unknown length", []string{"-T", "-", c.url + "/sum", "-X", "POST"}, fmt.Sprintf("%d %s", large, c.sum)},
 			{"early hints", []string{c.url + "/early"}, "late"},
 		} {
-			cmd := exec.Command(tool(t, "curl"), append([]string{"-sS", "--noproxy", "*", "--max-time", "60", flag}, tt.args...)...)
+			cmd := exec.Command(tool(t, "curl"), slices.Concat([]string{"-sS", "--noproxy", "*", "--max-time", "60"}, flags, tt.args)...)
 			if tt.name == "upload of unknown length" {
 				cmd.Stdin = strings.NewReader(string(c.large))
 			}
@@ -43,27 +49,27 @@ func TestCurlClient(t *testing.T) {
 				t.Errorf("%s: %q (%v), want %q", tt.name, out, err, tt.want)
 			}
 		}
-		head := curl(t, flag, "-I", c.url+"/large")
+		head := curl(t, append(flags, "-I", c.url+"/large")...)
 		if !strings.Contains(strings.ToLower(head), fmt.Sprintf("\ncontent-length: %d\r\n", large)) {
 			t.Errorf("HEAD: %q", head)
 		}
-		hints := curl(t, flag, "-i", c.url+"/early")
+		hints := curl(t, append(flags, "-i", c.url+"/early")...)
 		if !strings.HasPrefix(hints, "HTTP/"+proto+" 103") || !strings.Contains(hints, "</style.css>; rel=preload") {
 			t.Errorf("the hints are missing from %q", hints)
 		}
-		body := curl(t, flag, c.url+"/large")
+		body := curl(t, append(flags, c.url+"/large")...)
 		if sum, err := checksum(strings.NewReader(body)); err != nil || sum != c.sum {
 			t.Errorf("download: %d bytes, sum %s, want %s", len(body), sum, c.sum)
 		}
-		c.curlStreams(t, flag)
+		c.curlStreams(t, append([]string{"-sSN", "--noproxy", "*"}, flags...))
 		settle(c.w, c.running)
 	})
 }
 
 // curlStreams reads events one by one, and goes away amidst an answer.
-func (c *combination) curlStreams(t *testing.T, flag string) {
+func (c *combination) curlStreams(t *testing.T, flags []string) {
 	t.Helper()
-	out := c.piped(t, "curl", "-sSN", "--noproxy", "*", flag, c.url+"/events")
+	out := c.piped(t, "curl", append(flags, c.url+"/events")...)
 	for i := range events {
 		if line, err := out.ReadString('\n'); err != nil || line != fmt.Sprintf("data: %d\n", i) {
 			t.Fatalf("event %d is %q (%v)", i, line, err)
@@ -76,7 +82,7 @@ func (c *combination) curlStreams(t *testing.T, flag string) {
 	if rest, err := io.ReadAll(out); err != nil || len(rest) > 0 {
 		t.Errorf("%q (%v) behind the last event", rest, err)
 	}
-	c.cutTool(t, "curl", "-sSN", "--noproxy", "*", flag, c.url+"/hang")
+	c.cutTool(t, "curl", append(flags, c.url+"/hang")...)
 }
 
 // piped starts a tool, of which the output is read while it comes.
@@ -119,7 +125,7 @@ func TestNghttp(t *testing.T) {
 		}
 		run := func(args ...string) string {
 			t.Helper()
-			out, err := exec.Command(tool(t, "nghttp"), args...).CombinedOutput()
+			out, err := exec.Command(tool(t, "nghttp"), append([]string{"-y"}, args...)...).CombinedOutput() // it trusts the system's CAs only
 			if err != nil {
 				t.Fatalf("nghttp %v: %v\n%.2000s", args, err, out)
 			}
@@ -152,7 +158,7 @@ func TestNghttp(t *testing.T) {
 		if out := run("-ns", "-m", "100", c.url+"/small?many"); strings.Count(out, " 200 ") != 100 {
 			t.Errorf("100 streams: %s", out)
 		}
-		c.cutTool(t, "nghttp", "-n", c.url+"/hang")
+		c.cutTool(t, "nghttp", "-ny", c.url+"/hang")
 		settle(c.w, c.running)
 	})
 }
@@ -186,11 +192,11 @@ func TestH2load(t *testing.T) {
 // TestNode is the common set for Node.js's own clients and undici.
 func TestNode(t *testing.T) {
 	combinations(t, func(t *testing.T, c *combination) {
-		clients := map[string][]string{"Http1": {"http", "undici"}, "Http2": {"http2", "undici-h2c"}}[c.down]
+		clients := map[string][]string{"Http1": {"http", "undici"}, "Http2": {"http2", "undici-h2"}}[c.down]
 		for _, name := range clients {
 			t.Run(name, func(t *testing.T) {
 				c.cancelled.Store(0)
-				node(t, "client.mjs", name, c.url)
+				node(t, c.caFile, "client.mjs", name, c.url)
 				settle(c.w, c.running)
 			})
 		}

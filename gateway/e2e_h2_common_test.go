@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -178,26 +179,43 @@ type combination struct {
 	w        *world
 	down, up string
 	url      string
+	ca       *authority // nil without TLS, which otherwise is on both sides
+	caFile   string
 }
 
-// combinations runs test for the four.
+// combinations runs test for the four, and for the four with TLS.
 func combinations(t *testing.T, test func(t *testing.T, c *combination)) {
 	for _, down := range []string{"Http1", "Http2"} {
 		for _, up := range []string{"Http1", "Http2"} {
-			t.Run(down+" to "+up, func(t *testing.T) {
-				w := newWorld(t)
-				c := &combination{app: newApp(t), w: w, down: down, up: up}
-				upstream := w.h2Server(c.ServeHTTP)
-				c.running = w.start(sketch{speaks: down, hosts: []string{upstream}, cluster: fmt.Sprintf(`"protocol":%q`, up),
-					proxy:    `"http2":{"max_concurrent_streams":1000}`,
-					document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`,
-				}.String())
-				c.url = "http://" + c.addr("l")
-				test(t, c)
-				c.settled()
-			})
+			for _, secure := range []bool{false, true} {
+				t.Run(down+" to "+up+map[bool]string{true: " over TLS"}[secure], func(t *testing.T) {
+					c := newCombination(t, down, up, secure)
+					test(t, c)
+					c.settled()
+				})
+			}
 		}
 	}
+}
+
+func newCombination(t *testing.T, down, up string, secure bool) *combination {
+	w := newWorld(t)
+	c := &combination{app: newApp(t), w: w, down: down, up: up}
+	s := sketch{speaks: down, cluster: fmt.Sprintf(`"protocol":%q`, up), proxy: `"http2":{"max_concurrent_streams":1000}`,
+		document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`}
+	scheme := "http"
+	if secure {
+		scheme, c.ca, c.caFile = "https", newAuthority(t), w.tempFile("ca.pem")
+		w.write(c.caFile, []byte(c.ca.PEM))
+		s.hosts = []string{w.h2ServerTLS(c.ServeHTTP, &tls.Config{Certificates: []tls.Certificate{c.ca.certificate("up.test")}})}
+		s.chain = `"tls_context":` + c.ca.context("", "down.test")
+		s.cluster += fmt.Sprintf(`,"tls_context":{"status":true,"ca_cert":%q,"server_name":"up.test"}`, c.ca.PEM)
+	} else {
+		s.hosts = []string{w.h2Server(c.ServeHTTP)}
+	}
+	c.running = w.start(s.String())
+	c.url = scheme + "://" + c.addr("l")
+	return c
 }
 
 func (c *combination) settled() {

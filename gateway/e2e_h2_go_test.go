@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +18,12 @@ import (
 func (c *combination) goClient() *http.Client {
 	tr := &http.Transport{Protocols: unencrypted(c.down == "Http1", c.down == "Http2"), MaxIdleConnsPerHost: 100,
 		MaxConnsPerHost: 200, DisableCompression: true}
+	if c.ca != nil {
+		tr.Protocols = new(http.Protocols)
+		tr.Protocols.SetHTTP1(c.down == "Http1")
+		tr.Protocols.SetHTTP2(c.down == "Http2")
+		tr.TLSClientConfig = &tls.Config{RootCAs: c.ca.pool}
+	}
 	c.w.t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}
 }

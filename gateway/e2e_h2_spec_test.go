@@ -1,8 +1,10 @@
 package gateway_test
 
 import (
+	"crypto/tls"
 	"encoding/xml"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -90,16 +92,25 @@ func h2spec(t *testing.T, w *world, addr, path string, cases int, parts []string
 }
 
 // h2Server is a server of net/http that speaks HTTP/1 and HTTP/2, without TLS.
-func (w *world) h2Server(h http.HandlerFunc) string {
+func (w *world) h2Server(h http.HandlerFunc) string { return w.h2ServerTLS(h, nil) }
+
+// h2ServerTLS is one with TLS, if cfg is not nil.
+func (w *world) h2ServerTLS(h http.HandlerFunc, cfg *tls.Config) string {
 	w.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := &http.Server{Handler: h, Protocols: unencrypted(true, true), HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 250}}
+	s := &http.Server{Handler: h, Protocols: unencrypted(true, true), HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 250},
+		TLSConfig: cfg, ErrorLog: log.New(io.Discard, "", 0)}
+	serve := s.Serve
+	if cfg != nil {
+		s.Protocols.SetHTTP2(true)
+		serve = func(l net.Listener) error { return s.ServeTLS(l, "", "") }
+	}
 	ended := make(chan struct{})
 	go func() {
-		_ = s.Serve(l) // ErrServerClosed
+		_ = serve(l) // ErrServerClosed
 		close(ended)
 	}()
 	w.t.Cleanup(func() {

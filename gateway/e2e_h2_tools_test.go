@@ -91,13 +91,22 @@ func nodeTool(t *testing.T) string {
 	return bin
 }
 
-// node runs a script of testdata/node to its end.
-func node(t *testing.T, script string, args ...string) {
+// node runs a script of testdata/node to its end. It trusts the certificates in caFile, if that is given.
+func node(t *testing.T, caFile, script string, args ...string) {
 	t.Helper()
-	out, err := exec.Command(nodeTool(t), append([]string{filepath.Join("testdata", "node", script)}, args...)...).CombinedOutput()
-	if err != nil {
+	cmd := nodeScript(t, caFile, script, args...)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%s %v: %v\n%s", script, args, err, out)
 	}
+}
+
+func nodeScript(t *testing.T, caFile, script string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(nodeTool(t), append([]string{filepath.Join("testdata", "node", script)}, args...)...)
+	if caFile != "" {
+		cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+caFile)
+	}
+	return cmd
 }
 
 func newEnough(version string) bool {

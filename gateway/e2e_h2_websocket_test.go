@@ -28,7 +28,7 @@ func TestWebSocketOverHTTP2(t *testing.T) {
 				}
 				g := w.start(sketch{speaks: down, hosts: []string{upstream}, cluster: fmt.Sprintf(`"protocol":%q`, up),
 					document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`}.String())
-				node(t, "websocket.mjs", strings.ToLower(strings.TrimSuffix(down, "1")), "http://"+g.addr("l"))
+				node(t, "", "websocket.mjs", strings.ToLower(strings.TrimSuffix(down, "1")), "http://"+g.addr("l"))
 				settle(w, g)
 				if n := scrape(t, w.client(), "http://"+g.AdminAddr()+"/metrics")[`sluice_downstream_tunnels_total{listener="l"}`]; n != 1 {
 					t.Errorf("%d tunnels, want 1", n)

@@ -1,8 +1,9 @@
-// The common set of exchanges by clients of Node.js: node client.mjs http|http2|undici|undici-h2c URL
+// The common set of exchanges by clients of Node.js: node client.mjs http|http2|undici|undici-h2 URL
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import http from 'node:http'
+import https from 'node:https'
 import http2 from 'node:http2'
 import { Client, H2CClient } from 'undici'
 
@@ -19,14 +20,15 @@ const whole = Buffer.concat(pieces)
 // hints, cancel()}. The options: method, path, body (an async iterable), trailers.
 const clients = {
   http () {
-    const agent = new http.Agent({ keepAlive: true, maxSockets: 200 })
+    const { Agent, request } = url.startsWith('https:') ? https : http
+    const agent = new Agent({ keepAlive: true, maxSockets: 200 })
     return {
       streams: 200,
       trailers: true,
       hints: true,
       exchange: ({ method = 'GET', path, body, trailers }) => new Promise((resolve, reject) => {
         const headers = trailers ? { trailer: Object.keys(trailers).join(', ') } : {}
-        const r = http.request(url + path, { agent, method, headers })
+        const r = request(url + path, { agent, method, headers })
         const hints = []
         r.on('error', reject)
         r.on('information', (i) => hints.push([i.statusCode, i.headers.link]))
@@ -63,16 +65,18 @@ const clients = {
       close: () => session.close()
     }
   },
-  undici: () => undici(new Client(url, { pipelining: 1 }), 100),
-  'undici-h2c': () => undici(new H2CClient(url, { maxConcurrentStreams: 100 }), 100)
+  undici: () => undici(new Client(url, { pipelining: 1, allowH2: false }), 100, true),
+  'undici-h2': () => undici(url.startsWith('https:')
+    ? new Client(url, { allowH2: true, maxConcurrentStreams: 100, pipelining: 100 })
+    : new H2CClient(url, { maxConcurrentStreams: 100 }), 100, false)
 }
 
 // undici sends no trailers.
-function undici (client, streams) {
+function undici (client, streams, hints) {
   return {
     streams,
     trailers: false,
-    hints: client instanceof H2CClient === false, // undici's HTTP/2 does not tell them
+    hints, // undici's HTTP/2 does not tell them
     exchange: async ({ method = 'GET', path, body }) => {
       const abort = new AbortController()
       const hints = []
@@ -106,7 +110,7 @@ const set = {
     const a = await client.exchange({ method: 'POST', path: '/sum', body: pieces, trailers })
     assert.equal(a.status, 200)
     assert.equal((await read(a)).toString(), `${whole.length} ${sha(whole)}`)
-    if (kind !== 'undici-h2c') assert.equal(a.trailers()['x-sum'], sha(whole)) // it does not tell trailers
+    if (kind !== 'undici-h2') assert.equal(a.trailers()['x-sum'], sha(whole)) // it does not tell trailers
     if (client.trailers) assert.equal(a.trailers()['x-got'], sha(whole))
   },
   async download () {
@@ -114,7 +118,7 @@ const set = {
     const b = await read(a)
     assert.equal(b.length, Number(a.headers['x-bytes']))
     assert.equal(sha(b), a.headers['x-digest'])
-    if (kind !== 'undici-h2c') assert.equal(a.trailers()['x-sum'], sha(b))
+    if (kind !== 'undici-h2') assert.equal(a.trailers()['x-sum'], sha(b))
   },
   async echo () {
     const a = await client.exchange({ method: 'POST', path: '/echo', body: pieces })
