@@ -28,7 +28,7 @@ const (
 
 // A Config says how to shake hands. It is shared by connections and by loops, and must not be changed.
 type Config struct {
-	// TLS is given to crypto/tls as it is. Its callbacks run on workers.
+	// TLS is given to crypto/tls as it is. Its callbacks run on workers, and on loops: they must not block.
 	TLS *tls.Config
 	// Owner is whatever the caller wants to find again when Conn.Choice gives it the Config.
 	Owner any
@@ -73,6 +73,8 @@ type EngineOptions struct {
 type Engine struct {
 	loop      loop.Loop
 	executor  Executor
+	home      *home
+	thrift    thrift
 	maxUnread int
 	plain     []byte // what one call of Received decrypts
 	record    []byte // lent to tls.Conn for a Read
@@ -90,7 +92,7 @@ func NewEngine(l loop.Loop, o EngineOptions) *Engine {
 		o.MaxUnread = loop.MaxUnread
 	}
 	return &Engine{
-		loop: l, executor: o.Executor, maxUnread: o.MaxUnread,
+		loop: l, executor: o.Executor, home: newHome(l), maxUnread: o.MaxUnread,
 		plain: make([]byte, readAhead+maxPlain), record: make([]byte, recordBuffer), inputs: findInputs(),
 	}
 }

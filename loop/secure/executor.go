@@ -2,21 +2,21 @@ package secure
 
 // An Executor runs the steps of handshakes: Workers, or Inline in tests.
 type Executor interface {
-	// admit returns who runs all steps of a new handshake of the loop with this index, nil when too many are under way.
-	// It is called on that loop.
-	admit(index int) runner
+	// admit returns who runs all steps of a new handshake of e, which begins with the records in hello (none if we begin
+	// it); nil when too many are under way. It is called on the loop.
+	admit(e *Engine, hello []byte) runner
 }
 
 // A runner runs steps one at a time, on one thread.
 type runner interface {
-	// run makes h.step be called, and h.handBack afterwards. It does not wait.
+	// run makes h.step be called, and h be given back to its loop afterwards. It does not wait.
 	run(h *handshake)
 }
 
 // Inline runs every step where it is asked for, on the loop. Time stands still meanwhile: it is for tests.
 type Inline struct{}
 
-func (Inline) admit(int) runner { return Inline{} }
+func (Inline) admit(*Engine, []byte) runner { return Inline{} }
 
 func (Inline) run(h *handshake) {
 	h.step()

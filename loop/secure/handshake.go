@@ -14,17 +14,20 @@ import (
 //	parked ──(run)──> queued ──> running ──(wants records)──> parked
 //	                                └──(done, failed, aborted)──> over
 type handshake struct {
-	tls   *tls.Conn
-	loop  loop.Loop
-	back  func() // posted to the loop after a step
-	in    []byte // whole records from the peer
-	read  int    // how much of in tls.Conn has had
-	out   []byte // for the peer
-	abort bool   // the next step is the last
+	tls     *tls.Conn
+	opening *opening
+	runner  runner
+	home    *home  // where it goes after a step
+	in      []byte // whole records from the peer
+	read    int    // how much of in tls.Conn has had
+	out     []byte // for the peer
+	abort   bool   // the next step is the last
 	// choice is what Choosing's callback returned, if there is one.
 	choice *Config
 	over   bool
 	err    error
+
+	behind *handshake // in an inbox
 
 	next  func() (struct{}, bool)
 	stop  func()
@@ -74,11 +77,11 @@ func (h *handshake) record() []byte {
 	return h.in[h.read-n : h.read]
 }
 
-// handBack returns h to the loop after a step, and reports whether it is over. A loop that has stopped takes nothing: the
-// coroutine is ended here.
+// handBack is what a runner without a thread does after a step: it posts h to its loop, and reports whether h is over. A loop
+// that has stopped takes nothing: the coroutine is ended here.
 func (h *handshake) handBack() (over bool) {
 	over = h.over
-	if !h.loop.Post(h.back) && !over {
+	if !h.home.loop.Post(h.opening.back) && !over {
 		h.abort = true
 		h.step()
 		over = true

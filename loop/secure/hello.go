@@ -20,6 +20,7 @@ type Hello struct {
 	ServerName string   // SNI in lower case, without a trailing dot; "" without
 	Protocols  []string // ALPN, most wanted first
 	Versions   []uint16 // supported_versions, else the version field
+	Ticket     bool     // a session of TLS 1.2 is to be resumed, if that is the version
 }
 
 // maxFragments bounds how many records a ClientHello may be cut into; everybody sends it in one or two.
@@ -120,6 +121,7 @@ func (h *Hello) parse(b []byte) bool {
 const (
 	extensionServerName = 0
 	extensionALPN       = 16
+	extensionTicket     = 35 // RFC 5077, 3.2
 	extensionVersions   = 43
 )
 
@@ -147,6 +149,8 @@ func (h *Hello) extension(kind int, body reader) bool {
 			}
 		}
 		return ok
+	case extensionTicket:
+		h.Ticket = len(body) > 0
 	case extensionVersions: // RFC 8446, 4.2.1
 		list, ok := body.vector(1)
 		h.Versions = h.Versions[:0]

@@ -76,7 +76,7 @@ func (o *opening) hello(b []byte) int {
 // begin starts the handshake, with the records that are there.
 func (o *opening) begin(b []byte) {
 	s := o.s
-	if o.runner = s.engine.executor.admit(s.raw.Loop().Index()); o.runner == nil {
+	if o.runner = s.engine.executor.admit(s.engine, b); o.runner == nil {
 		o.fail(ReasonOverload, loop.CloseNow)
 		return
 	}
@@ -89,7 +89,7 @@ func (o *opening) begin(b []byte) {
 	} else {
 		s.tls = tls.Client(&s.wire, o.cfg.TLS)
 	}
-	o.handshake = &handshake{tls: s.tls, loop: s.engine.loop, back: o.back}
+	o.handshake = &handshake{tls: s.tls, opening: o, runner: o.runner, home: s.engine.home}
 	s.wire.handshake = o.handshake
 	o.run(b)
 }

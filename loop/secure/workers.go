@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // DefaultMaxHandshakes is how many handshakes may be under way in a process.
@@ -37,7 +38,6 @@ func NewWorkers(o WorkersOptions) *Workers {
 	w := &Workers{}
 	for range o.Threads {
 		k := &worker{max: each}
-		k.work.L = &k.mu
 		w.all = append(w.all, k)
 		w.running.Go(k.serve)
 	}
@@ -56,50 +56,56 @@ func (w *Workers) Active() (n int) {
 // left to their time limit. It may be called once.
 func (w *Workers) Close() {
 	for _, k := range w.all {
-		k.mu.Lock()
-		k.closing = true
-		k.mu.Unlock()
-		k.work.Signal()
+		k.end()
 	}
 	w.running.Wait()
 }
 
 // admit implements Executor: a loop has its worker, as connections are spread evenly over loops; a full one's
-// neighbours help.
-func (w *Workers) admit(index int) runner {
+// neighbours help. What the loop can afford it does itself.
+func (w *Workers) admit(e *Engine, hello []byte) runner {
 	for i := range w.all {
-		k := w.all[(index+i)%len(w.all)]
-		if k.active.Add(1) <= k.max {
-			return k
+		k := w.all[(e.loop.Index()+i)%len(w.all)]
+		if k.active.Add(1) > k.max {
+			k.leave()
+			continue
 		}
-		k.active.Add(-1)
+		if e.thrift.allows(e.loop.Now(), seemsShort(hello)) {
+			return &onLoop{worker: k, engine: e}
+		}
+		return k
 	}
 	return nil
 }
 
+// heldBack is how long a worker keeps what it has done, while it has more to do. It is of low priority: the loop that it
+// tells takes the processor at once, and switching to and fro for each step costs as much as a resumed handshake.
+const heldBack = 200 * time.Microsecond
+
 // A worker is one thread. It runs first what has begun: a handshake that is nearly done should not wait for all that
 // would like to begin.
+//
+// The thread may be kept from the processor at any point, so nothing here makes a loop wait for it: what is handed over, in
+// both directions, goes through inboxes, which have no lock. Nor does it wait in Go's scheduler: to wake a goroutine that is
+// locked to its thread takes another thread.
 type worker struct {
 	max    int64
 	active atomic.Int64
+	inbox  inbox
+	bell   bell
+	ending atomic.Bool
 
-	mu      sync.Mutex
-	work    sync.Cond
-	begun   queue
-	fresh   queue
-	closing bool
+	// What follows is the thread's own.
+	begun, fresh queue
+	done         []*handshake // not handed back yet
+	since        time.Time    // when the first of done was
 }
 
 // run implements runner.
 func (k *worker) run(h *handshake) {
-	k.mu.Lock()
-	if h.next == nil {
-		k.fresh.push(h)
-	} else {
-		k.begun.push(h)
+	if k.inbox.put(h) {
+		k.bell.ring()
 	}
-	k.mu.Unlock()
-	k.work.Signal()
 }
 
 // serve is the thread. It is never unlocked, so it ends with the goroutine.
@@ -108,28 +114,74 @@ func (k *worker) serve() {
 	lowerPriority()
 	for h := k.take(); h != nil; h = k.take() {
 		h.step()
-		if h.handBack() {
-			k.active.Add(-1)
+		if h.over {
+			k.leave()
+		}
+		if k.done = append(k.done, h); len(k.done) == 1 {
+			k.since = time.Now()
+		} else if time.Since(k.since) > heldBack {
+			k.handBack()
 		}
 	}
 }
 
 // take waits for the next step; nil means that there will be none.
 func (k *worker) take() *handshake {
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	for {
+		for h := k.inbox.all(); h != nil; {
+			next := h.behind
+			if h.next == nil {
+				k.fresh.push(h)
+			} else {
+				k.begun.push(h)
+			}
+			h = next
+		}
 		if h := k.begun.pop(); h != nil {
 			return h
 		}
 		if h := k.fresh.pop(); h != nil {
 			return h
 		}
-		if k.closing && k.active.Load() == 0 {
+		k.handBack()
+		if k.ending.Load() && k.active.Load() == 0 {
 			return nil
 		}
-		k.work.Wait()
+		if k.inbox.sleep() {
+			k.bell.wait()
+		}
 	}
+}
+
+// handBack gives the loops what is done: all of it before the first of them is woken.
+func (k *worker) handBack() {
+	asleep := k.done[:0]
+	for _, h := range k.done {
+		if h.home.inbox.put(h) {
+			asleep = append(asleep, h)
+		}
+	}
+	for i, h := range asleep {
+		if home := h.home; !home.loop.Post(home.collect) {
+			home.orphans()
+		}
+		asleep[i] = nil
+	}
+	clear(k.done[len(asleep):])
+	k.done = k.done[:0]
+}
+
+// leave is called when a handshake of the worker's is over.
+func (k *worker) leave() {
+	if k.active.Add(-1) == 0 && k.ending.Load() {
+		k.bell.ring()
+	}
+}
+
+// end makes the thread end once no handshake is under way.
+func (k *worker) end() {
+	k.ending.Store(true)
+	k.bell.ring()
 }
 
 // queue is a ring of handshakes; it is as long as it ever had to be.
