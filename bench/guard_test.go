@@ -81,3 +81,24 @@ func TestGuardRunsWhatItCompares(t *testing.T) {
 		t.Errorf("%v are run, %d guarded", names, len(guardRatios()))
 	}
 }
+
+func TestPackagesWithBenchmarks(t *testing.T) {
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages, err := withBenchmarks(root)
+	if err != nil || !slices.Contains(packages, "./router") || slices.Contains(packages, "./cmd/sluice") || len(slices.Compact(slices.Clone(packages))) != len(packages) {
+		t.Errorf("%q, %v", packages, err)
+	}
+}
+
+// TestWorseNumbersAreMeasuredAgain, and only those.
+func TestWorseNumbersAreMeasuredAgain(t *testing.T) {
+	b := &bench{options: guardOptions(options{})}
+	was := numbers{guardedRatio(tiny): 1, guardedRatio("tcp"): 1, "tiny: system calls for data per request": 4}
+	is := numbers{guardedRatio(tiny): 1.05, guardedRatio("tcp"): 1.2, "tiny: system calls for data per request": 5, guardedRatio("16k"): 9}
+	if again := namesOf(b.looksWorse(was, is), workloadName); again != "tiny, tcp" {
+		t.Errorf("%s is measured again, want tiny and tcp", again)
+	}
+}

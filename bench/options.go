@@ -113,8 +113,11 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 func (o *options) defaults() {
 	rounds, seconds := 9, 2.0
 	o.warmup = 0.3
-	if o.guard {
-		rounds, seconds, o.warmup = 5, 0.4, 0.2
+	switch {
+	case o.guard && o.record:
+		rounds, seconds, o.warmup = 9, 0.5, 0.2
+	case o.guard:
+		rounds, seconds, o.warmup = 3, 0.25, 0.1
 	}
 	if o.quick {
 		rounds, seconds, o.warmup = 3, 0.5, 0.2

@@ -30,6 +30,7 @@ type bench struct {
 	rates        map[rateKey]float64   // what h2load found out so far
 	probed       map[rateKey][]float64 // rates under closed loops, of peers that they were not run for
 	report       *report
+	skipped      []string // by the guard
 	// Progress: measurements done and to do, and since when.
 	done, all int
 	began     time.Time
