@@ -1,10 +1,10 @@
 package gateway_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -17,24 +17,44 @@ func TestWebSocketOverHTTP2(t *testing.T) {
 	nodeTool(t)
 	for _, down := range []string{"Http1", "Http2"} {
 		for _, up := range []string{"Http1", "Http2"} {
-			t.Run(down+" to "+up, func(t *testing.T) {
-				w := newWorld(t)
-				var upstream string
-				if up == "Http1" {
-					upstream = w.server(func(_ int, p *peer) { wsServer(p) })
-				} else {
-					upstream = w.beside("websocket.mjs", exec.Command(nodeTool(t), filepath.Join("testdata", "node", "websocket.mjs"), "serve")).
-						says(`listening (\S+)`)
-				}
-				g := w.start(sketch{speaks: down, hosts: []string{upstream}, cluster: fmt.Sprintf(`"protocol":%q`, up),
-					document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`}.String())
-				node(t, "", "websocket.mjs", strings.ToLower(strings.TrimSuffix(down, "1")), "http://"+g.addr("l"))
-				settle(w, g)
-				if n := scrape(t, w.client(), "http://"+g.AdminAddr()+"/metrics")[`sluice_downstream_tunnels_total{listener="l"}`]; n != 1 {
-					t.Errorf("%d tunnels, want 1", n)
-				}
-			})
+			t.Run(down+" to "+up, func(t *testing.T) { nodeWebSocket(t, down, up, false, false) })
 		}
+	}
+}
+
+// nodeWebSocket has a client of Node.js talk to a server through a gateway, with TLS on its sides or without.
+func nodeWebSocket(t *testing.T, down, up string, downTLS, upTLS bool) {
+	w := newWorld(t)
+	ca := newAuthority(t)
+	s := sketch{speaks: down, cluster: fmt.Sprintf(`"protocol":%q`, up),
+		document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`}
+	serve := []string{"serve"}
+	var server *tls.Config
+	if upTLS {
+		server = &tls.Config{Certificates: []tls.Certificate{ca.certificate("up.test")}}
+		s.cluster += fmt.Sprintf(`,"tls_context":{"status":true,"ca_cert":%q,"server_name":"up.test"}`, ca.PEM)
+		chain, key := ca.pair("up.test")
+		serve = append(serve, chain, key)
+	}
+	if up == "Http1" {
+		s.hosts = []string{w.server(func(_ int, p *peer) {
+			wsServer(p.secure(tls.Server, server))
+			p.shut()
+		})}
+	} else {
+		s.hosts = []string{w.beside("websocket.mjs", nodeScript(t, "", "websocket.mjs", serve...)).says(`listening (\S+)`)}
+	}
+	scheme, caFile := "http", ""
+	if downTLS {
+		scheme, caFile = "https", w.tempFile("ca.pem")
+		w.write(caFile, []byte(ca.PEM))
+		s.chain = `"tls_context":` + ca.context("", "down.test")
+	}
+	g := w.start(s.String())
+	node(t, caFile, "websocket.mjs", strings.ToLower(strings.TrimSuffix(down, "1")), scheme+"://"+g.addr("l"))
+	settle(w, g)
+	if n := scrape(t, w.client(), "http://"+g.AdminAddr()+"/metrics")[`sluice_downstream_tunnels_total{listener="l"}`]; n != 1 {
+		t.Errorf("%d tunnels, want 1", n)
 	}
 }
 

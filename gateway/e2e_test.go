@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -311,6 +312,7 @@ type peer struct {
 	t      *testing.T
 	r      *bufio.Reader
 	script bool
+	tls    *tlsPeer // nil, or what is above the connection: see secure
 }
 
 func newPeer(t *testing.T, c net.Conn) *peer {
@@ -340,9 +342,27 @@ func (p *peer) fail(format string, args ...any) {
 
 func (p *peer) send(text string) {
 	p.t.Helper()
-	if _, err := io.WriteString(p.TCPConn, text); err != nil {
+	if _, err := io.WriteString(p, text); err != nil {
 		p.fail("sending %.60q: %v", text, err)
 	}
+}
+
+// Write is that of the TLS above the connection, if there is some.
+func (p *peer) Write(b []byte) (int, error) {
+	if p.tls != nil {
+		return p.tls.Write(b)
+	}
+	return p.TCPConn.Write(b)
+}
+
+// secure shakes hands as side does, if there is a cfg; what is sent and wanted from then on is inside.
+func (p *peer) secure(side func(net.Conn, *tls.Config) *tls.Conn, cfg *tls.Config) *peer {
+	p.t.Helper()
+	if cfg != nil {
+		p.tls = newTLSPeer(p, side, cfg)
+		p.r = p.tls.r
+	}
+	return p
 }
 
 // want reads exactly text.
@@ -358,6 +378,10 @@ func (p *peer) want(text string) {
 // wantEnd reads a clean end of the other side's sending direction.
 func (p *peer) wantEnd() {
 	p.t.Helper()
+	if p.tls != nil {
+		p.tls.wantEnd()
+		return
+	}
 	b, err := io.ReadAll(p.r)
 	if err != nil || len(b) > 0 {
 		p.fail("received %q (%v), want a clean end", b, err)
@@ -417,6 +441,10 @@ func (p *peer) answer(method string) (r *http.Response, body string) {
 // shut closes the sending direction.
 func (p *peer) shut() {
 	p.t.Helper()
+	if p.tls != nil {
+		p.tls.end(signed)
+		return
+	}
 	if err := p.CloseWrite(); err != nil {
 		p.fail("shutdown: %v", err)
 	}

@@ -145,14 +145,22 @@ func (p *peer) handshake() {
 
 func TestWebSocketEcho(t *testing.T) {
 	w := newWorld(t)
-	upstream := w.server(func(_ int, p *peer) {
-		wsServer(p)
-		p.wantEnd() // the client goes first, and its FIN comes through
-	})
-	c := w.dial(w.proxy(sketch{hosts: []string{upstream}}))
+	upstream := w.server(func(_ int, p *peer) { wsEcho(p) })
+	wsTalk(w.dial(w.proxy(sketch{hosts: []string{upstream}})))
+}
+
+// wsEcho is wsServer to the end: the client goes first, and its FIN comes through.
+func wsEcho(p *peer) {
+	wsServer(p)
+	p.wantEnd()
+	p.shut()
+}
+
+// wsTalk is the client of wsEcho, with messages of all sizes.
+func wsTalk(c *peer) {
 	c.send(wsRequest)
 	c.handshake()
-	for _, n := range []int{0, 1, 125, 126, 65535, 65536, 1 << 20} {
+	for _, n := range []int{0, 1, 125, 126, 65535, 65536, 4 << 20} {
 		payload := make([]byte, n)
 		_, _ = rand.Read(payload)
 		sent := make(chan struct{})
@@ -182,16 +190,25 @@ func TestWebSocketServerSpeaks(t *testing.T) {
 	done := make(chan struct{})
 	upstream := w.server(func(_ int, p *peer) {
 		defer close(done)
-		p.want(wsRequest)
-		p.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n" +
-			string(wsFrame(wsText, []byte("first"), false)))
-		p.sendFrame(wsText, []byte("second"))
-		p.wantFrame(wsText, []byte("hello"))
-		p.shut()
-		p.wantFrame(wsText, []byte("still here"))
-		p.wantEnd()
+		wsSpeak(p)
 	})
-	c := w.dial(w.proxy(sketch{hosts: []string{upstream}}))
+	wsListen(w.dial(w.proxy(sketch{hosts: []string{upstream}})))
+	<-done
+}
+
+func wsSpeak(p *peer) {
+	p.want(wsRequest)
+	p.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n" +
+		string(wsFrame(wsText, []byte("first"), false)))
+	p.sendFrame(wsText, []byte("second"))
+	p.wantFrame(wsText, []byte("hello"))
+	p.shut()
+	p.wantFrame(wsText, []byte("still here"))
+	p.wantEnd()
+}
+
+// wsListen is the client of wsSpeak.
+func wsListen(c *peer) {
 	c.send(wsRequest)
 	c.want("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
 	c.wantFrame(wsText, []byte("first"))
@@ -200,7 +217,6 @@ func TestWebSocketServerSpeaks(t *testing.T) {
 	c.wantEnd()
 	c.sendFrame(wsText, []byte("still here")) // the other direction is still open
 	c.shut()
-	<-done
 }
 
 // TestBytesBehindUpgrade: a client that does not wait for the 101 loses nothing.

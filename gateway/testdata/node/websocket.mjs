@@ -1,6 +1,7 @@
 // WebSocket by Node.js, over HTTP/2 (RFC 8441) and HTTP/1:
 //
-//   node websocket.mjs serve          an HTTP/2 server that echoes messages; prints "listening ADDRESS"
+//   node websocket.mjs serve [CHAIN KEY]  an HTTP/2 server that echoes messages; prints "listening ADDRESS"; with TLS if it is
+//                                     given a certificate
 //   node websocket.mjs http2 URL      a client over HTTP/2
 //   node websocket.mjs http URL       undici's client, which upgrades HTTP/1
 import assert from 'node:assert/strict'
@@ -8,7 +9,7 @@ import { once } from 'node:events'
 import http2 from 'node:http2'
 import { WebSocket } from 'undici'
 
-const [what, url] = process.argv.slice(2)
+const [what, url, key] = process.argv.slice(2)
 const sizes = [1, 125, 126, 65535, 65536, 1 << 20]
 const payload = (n) => Buffer.alloc(n, `payload of ${n} bytes;`)
 
@@ -50,7 +51,8 @@ async function * messages (stream) {
 }
 
 async function serve () {
-  const server = http2.createServer({ settings: { enableConnectProtocol: true } })
+  const settings = { enableConnectProtocol: true }
+  const server = key ? http2.createSecureServer({ settings, cert: url, key }) : http2.createServer({ settings })
   server.on('stream', async (stream, headers) => {
     stream.on('error', (e) => console.error(e))
     if (headers[':method'] !== 'CONNECT' || headers[':protocol'] !== 'websocket' || headers['sec-websocket-version'] !== '13' ||
@@ -74,7 +76,7 @@ async function overHTTP2 () {
   await once(session, 'remoteSettings')
   assert.equal(session.remoteSettings.enableConnectProtocol, true)
   const stream = session.request({
-    ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/chat', ':scheme': 'http', 'sec-websocket-version': '13'
+    ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/chat', ':scheme': new URL(url).protocol.slice(0, -1), 'sec-websocket-version': '13'
   })
   const [headers] = await once(stream, 'response')
   assert.equal(headers[':status'], 200)
@@ -94,7 +96,7 @@ async function overHTTP2 () {
 }
 
 async function overHTTP1 () {
-  const socket = new WebSocket(url.replace('http:', 'ws:') + '/chat')
+  const socket = new WebSocket(url.replace(/^http/, 'ws') + '/chat')
   socket.binaryType = 'arraybuffer'
   await new Promise((resolve, reject) => {
     socket.onopen = resolve
