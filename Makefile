@@ -9,7 +9,7 @@ LINT_VERSION = v2.15.0
 BUILDFLAGS = -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race fuzz bench bench-peers bench-guard interop cover verify fmt vet arch tidy lint clean go-exists test-needs
+.PHONY: help run build test race fuzz bench bench-peers bench-guard pgo interop cover verify fmt vet arch tidy lint clean go-exists test-needs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,14 @@ bench-peers: go-exists ## install the proxies that bench compares with
 
 bench-guard: go-exists ## fail when allocations, system calls or CPU ratios got worse
 	$(GO) run ./bench --guard
+
+# cmd/sluice/default.pgo is where the compiler finds it.
+PGO_WORKLOADS = tiny post4k h2-h1 h2-h2 grpc bolt bolt-16 https https-h2
+pgo: go-exists ## take the profile that the compiler optimises with anew (3 minutes)
+	@mkdir -p bin/pgo && rm -f bin/pgo/*
+	@set -e; for w in $(PGO_WORKLOADS); do \
+		$(GO) run ./bench --peer sluice --workload $$w --rounds 1 --seconds 8 --no-install --profile bin/pgo/$$w.pprof; done
+	$(GO) tool pprof -proto -output cmd/sluice/default.pgo bin/pgo/*.pprof
 
 interop: test-needs ## programs of others through the gateway; SOFABolt's Java library needs java, mvn and Maven's registry
 	$(GO) test -count=1 -v -timeout 30m -run '^Test(SOFABolt|GRPCInterop)' ./gateway
