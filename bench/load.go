@@ -33,6 +33,7 @@ type loadResult struct {
 	Alive       int               `json:"alive"` // connections still open at the end
 	CPUSeconds  float64           `json:"cpu_seconds"`
 	Failures    map[string]uint64 `json:"failures"`
+	Storm       float64           `json:"storm_handshakes_per_second,omitempty"` // beside the requests, by another generator
 	Latency     quantiles         `json:"latency"`
 	Lateness    quantiles         `json:"lateness"` // open loop: how late requests left, by the generator's own fault or for want of a free connection
 	Histogram   [][2]uint64       `json:"histogram"`

@@ -425,7 +425,11 @@ func (b *bench) arm(ctx context.Context, p *proxy, w workload, rate float64) (wo
 	if err != nil {
 		return nil, nil, err
 	}
-	return func() (loadResult, error) { return b.finish(ctx, run) }, func() { b.closeLoad(run) }, nil
+	work, done = func() (loadResult, error) { return b.finish(ctx, run) }, func() { b.closeLoad(run) }
+	if w.storm > 0 {
+		return b.withStorm(ctx, p, w, work, done)
+	}
+	return work, done, nil
 }
 
 // account reads the books before and after some work.

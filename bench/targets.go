@@ -32,7 +32,7 @@ const none = 0.01
 
 // targets are all promises, in the order of the report.
 func targets() []target {
-	return slices.Concat(http1Targets(), http2Targets(), boltTargets(), tlsTargets())
+	return slices.Concat(http1Targets(), http2Targets(), boltTargets(), tlsTargets(), stormTargets())
 }
 
 func http1Targets() []target {

@@ -53,6 +53,7 @@ type workload struct {
 	paths       int     // HTTP/2: how many are asked for, path and six digits, beside more header fields; 0: the path itself
 	fresh       bool    // a new connection for every request
 	tls         string  // the version of TLS that clients speak; "": none
+	storm       int     // full handshakes a second beside the requests
 	handshake   bool    // a request is a connection: a handshake, and its end
 	resume      bool    // ... that resumes the session of the one before
 	streaming   bool    // gRPC: a request is a message on a long stream, and its answer the echo
@@ -98,7 +99,7 @@ const (
 
 // workloads are all that can be run, in this order. Neighbours that agree in what the proxies are configured for share them.
 func workloads() []workload {
-	return slices.Concat(http1Workloads(), openWorkloads(), specialWorkloads(), http2Workloads(), boltWorkloads(), tlsWorkloads())
+	return slices.Concat(http1Workloads(), openWorkloads(), specialWorkloads(), http2Workloads(), boltWorkloads(), tlsWorkloads(), stormWorkloads())
 }
 
 func http1Workloads() []workload {

@@ -8,6 +8,7 @@
  *   --version V        1.2 or 1.3; 1.3
  *   --resume           each handshake but a place's first resumes the session of the one before, with its newest ticket
  *   --connections N    how many at a time; 16
+ *   --rate R           open loop: R handshakes per second on a fixed schedule; 0 means closed loop
  *   --seconds S, --warmup S, --gate, --patience S   as for load.c
  *
  * The suite is AES-128-GCM-SHA256, the group X25519. Without --resume a session is never offered. Whether a handshake was
@@ -44,7 +45,7 @@ struct place {
 static struct {
 	int port, connections, version;
 	const char *certificate;
-	double seconds, warmup, patience;
+	double seconds, warmup, rate, patience;
 	bool resume, gate;
 } want = {.connections = 16, .version = TLS1_3_VERSION, .seconds = 1, .patience = 60};
 
@@ -208,8 +209,8 @@ static void age_unfinished(uint64_t t)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: handshake --port N --tls FILE [--version 1.2|1.3] [--resume] [--connections N] [--seconds S]\n"
-			"                 [--warmup S] [--gate] [--patience S]\n");
+	fprintf(stderr, "usage: handshake --port N --tls FILE [--version 1.2|1.3] [--resume] [--connections N] [--rate R]\n"
+			"                 [--seconds S] [--warmup S] [--gate] [--patience S]\n");
 	exit(2);
 }
 
@@ -217,7 +218,7 @@ static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"port", 1, NULL, 'p'}, {"tls", 1, NULL, 't'}, {"version", 1, NULL, 'v'}, {"resume", 0, NULL, 'r'}, {"connections", 1, NULL, 'c'},
-		{"seconds", 1, NULL, 's'}, {"warmup", 1, NULL, 'w'}, {"gate", 0, NULL, 'g'}, {"patience", 1, NULL, 'y'}, {0},
+		{"rate", 1, NULL, 'R'}, {"seconds", 1, NULL, 's'}, {"warmup", 1, NULL, 'w'}, {"gate", 0, NULL, 'g'}, {"patience", 1, NULL, 'y'}, {0},
 	};
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
 		switch (o) {
@@ -226,6 +227,7 @@ static void parse(int argc, char **argv)
 		case 'v': want.version = !strcmp(optarg, "1.3") ? TLS1_3_VERSION : !strcmp(optarg, "1.2") ? TLS1_2_VERSION : 0; break;
 		case 'r': want.resume = true; break;
 		case 'c': want.connections = atoi(optarg); break;
+		case 'R': want.rate = atof(optarg); break;
 		case 's': want.seconds = atof(optarg); break;
 		case 'w': want.warmup = atof(optarg); break;
 		case 'g': want.gate = true; break;
@@ -234,6 +236,7 @@ static void parse(int argc, char **argv)
 		}
 	if (optind != argc || want.port <= 0 || want.port > 65535 || !want.certificate || !want.version || want.connections <= 0 ||
 	    want.connections > 10000 || want.seconds < 0 || want.seconds > 600 || want.warmup < 0 || want.warmup > 600 ||
+	    want.rate < 0 || want.rate > 1e6 ||
 	    want.patience < 0 || want.patience > 86400)
 		usage();
 }
@@ -254,6 +257,7 @@ int main(int argc, char **argv)
 		start_at(&all[i], now());
 	wait_for_answers();
 	opening = false;
+	rate = want.rate;
 	if (want.warmup > 0)
 		run_phase(want.warmup);
 	if (want.gate)
