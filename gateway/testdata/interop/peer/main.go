@@ -2,6 +2,8 @@
 // and load that goes on while connections come and go.
 //
 //	peer serve [-age 50ms]                a server: the interop test service, and health; it prints "listening ADDRESS"
+//	    [-chain FILE -key FILE]           ... with TLS
+//	    [-token T -user U]                ... that knows callers: U by the token T, others by what they say in a JWT
 //	peer call -addr A -method M ...       one unary call; prints its code and its message
 //	peer health -addr A -service S        prints what the health service says
 //	peer load -addr A -workers N -calls N unary calls; prints the number of each code
@@ -12,6 +14,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
@@ -23,6 +27,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -57,6 +62,31 @@ func fail(text string) {
 // A service is the interop test service, which has a name, and one more habit.
 type service struct {
 	testgrpc.TestServiceServer
+	token, user string
+}
+
+// caller is who the metadata says has made the call. The signature of a JWT is not looked at: it is for the test to know
+// that nobody has changed it.
+func (s service) caller(md metadata.MD) (string, error) {
+	authorization := md.Get("authorization")
+	if len(authorization) != 1 {
+		return "", status.Errorf(codes.Unauthenticated, "authorization is %q", authorization)
+	}
+	token, ok := strings.CutPrefix(authorization[0], "Bearer ")
+	if ok && token == s.token {
+		return s.user, nil
+	}
+	var claims struct {
+		Issuer string `json:"iss"`
+	}
+	parts := strings.Split(token, ".")
+	if ok && len(parts) == 3 {
+		text, err := base64.RawURLEncoding.DecodeString(parts[1])
+		if err == nil && json.Unmarshal(text, &claims) == nil && claims.Issuer != "" {
+			return claims.Issuer, nil
+		}
+	}
+	return "", status.Errorf(codes.Unauthenticated, "authorization is %q", authorization)
 }
 
 // UnaryCall ignores the deadline and goes on for a while when it is told so in the metadata.
@@ -73,23 +103,37 @@ func (s service) UnaryCall(ctx context.Context, in *testgrpc.SimpleRequest) (*te
 	if err == nil && in.FillServerId {
 		out.ServerId = "peer"
 	}
+	if err == nil && in.FillUsername {
+		out.Username, err = s.caller(md)
+	}
 	return out, err
 }
 
 func serve(args []string) error {
 	f := flag.NewFlagSet("serve", flag.ExitOnError)
 	age := f.Duration("age", 0, "of a connection, after which the server says GOAWAY; 0: never")
+	chain := f.String("chain", "", "file of the certificate; empty: no TLS")
+	key := f.String("key", "", "file of the certificate's key")
+	token := f.String("token", "", "that user shows")
+	user := f.String("user", "", "name of who has token")
 	f.Parse(args)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	var options []grpc.ServerOption
+	if *chain != "" {
+		creds, err := credentials.NewServerTLSFromFile(*chain, *key)
+		if err != nil {
+			return err
+		}
+		options = append(options, grpc.Creds(creds))
+	}
 	if *age > 0 {
 		options = append(options, grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: *age}))
 	}
 	server := grpc.NewServer(options...)
-	testgrpc.RegisterTestServiceServer(server, service{interop.NewTestServer()})
+	testgrpc.RegisterTestServiceServer(server, service{interop.NewTestServer(), *token, *user})
 	h := health.NewServer()
 	h.SetServingStatus("grpc.testing.TestService", grpc_health_v1.HealthCheckResponse_SERVING)
 	h.SetServingStatus("sick", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
