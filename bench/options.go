@@ -25,6 +25,7 @@ type options struct {
 	install           bool // only install the peers
 	guard             bool // compare with the numbers of the tree
 	record            bool // ... or make them
+	quote             bool // only make the tables of the documents anew
 	proxyCPU, loadCPU int
 	cpus              []int // that this program was allowed at its start
 }
@@ -48,6 +49,7 @@ Compares sluice with other proxies. A full run takes about 40 minutes of an othe
   --install          install all peers (Debian's packages; others into bin/peers), and measure nothing
   --guard            compare what is stable with bench/guard.json; fails when it is more than 10 %% worse
   --record           with --guard: write bench/guard.json instead
+  --quote            make the tables in README.md and docs/performance.md anew from the newest bench/results, and measure nothing
   --no-install       do not install missing peers with apt-get
 
 examples:
@@ -77,6 +79,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.proxyCPU, "proxy-cpu", -1, "")
 	flags.IntVar(&o.loadCPU, "load-cpu", -1, "")
 	flags.BoolVar(&o.guard, "guard", false, "")
+	flags.BoolVar(&o.quote, "quote", false, "")
 	flags.BoolVar(&o.record, "record", false, "")
 	flags.BoolVar(&o.install, "install", false, "")
 	flags.BoolVar(&o.noInstall, "no-install", false, "")
