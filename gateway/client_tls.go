@@ -59,7 +59,9 @@ func (st *stream) vouch() bool {
 		if !st.directed() {
 			return false
 		}
-		c.directed = append(c.directed[:0], authority...)
+		if h.Method != protocols.MethodConnect { // see directed: it may be for a host that others are not
+			c.directed = append(c.directed[:0], authority...)
+		}
 	}
 	if !c.certified {
 		h.DelSet(l.strangers)

@@ -123,8 +123,11 @@ func (t *table) find(hello *tls.ClientHelloInfo, strict bool) int {
 		}
 	}
 	list := t.speaking(c.list, hello.SupportedProtos)
-	if len(list) == 0 {
+	switch len(list) {
+	case 0:
 		return -1
+	case 1:
+		return list[0]
 	}
 	// Names of the configuration, which the certificate lacks, are no reason to think that the client can't verify it.
 	nameless := *hello

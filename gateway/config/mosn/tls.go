@@ -43,6 +43,9 @@ func (r *reader) listenerTLS(chain object, l *config.FilterChain, inspector bool
 		l.TLS = nil
 		return
 	}
+	if inspector && l.TLS.AsksClients() {
+		r.warnf(contexts[0], "clients are to show certificates, and inspector lets those in that show none: plaintext is served, too")
+	}
 	if l.HTTP != nil && l.HTTP.ClientCert.Forwarding.Tells() && !l.TLS.AsksClients() {
 		r.notef(contexts[0], "forward_client_cert_details has nothing to tell: clients are not asked for certificates; see verify_client")
 	}
