@@ -224,7 +224,7 @@ func tlsWorkloads() []workload {
 		all = append(all, w)
 	}
 	held, heldUpload, many := base, base, base
-	held.name, held.about, held.kind, held.connections = tlsIdle, "HTTPS/1 connections that have served one request each", idleHold, 4000
+	held.name, held.about, held.kind, held.connections = tlsIdle, "HTTPS/1 connections that have served one request each", idleHold, 8000
 	heldUpload = held
 	heldUpload.name, heldUpload.about, heldUpload.body = tlsIdleUpload, "HTTPS/1 connections that have taken one upload of 16 KiB each", 16<<10
 	many.name, many.about, many.link, many.quick = httpsH2, "HTTPS/2 to HTTP/1, GET, answers of 128 bytes", link{http2, http1}, true
