@@ -223,9 +223,9 @@ func tlsWorkloads() []workload {
 		w.name, w.about, w.tls, w.handshake, w.resume, w.connections, w.answer = h.name, h.about, h.version, true, h.resume, 16, 0
 		all = append(all, w)
 	}
-	held, heldUpload, many := base, base, base
+	held, many := base, base
 	held.name, held.about, held.kind, held.connections = tlsIdle, "HTTPS/1 connections that have served one request each", idleHold, 8000
-	heldUpload = held
+	heldUpload := held
 	heldUpload.name, heldUpload.about, heldUpload.body = tlsIdleUpload, "HTTPS/1 connections that have taken one upload of 16 KiB each", 16<<10
 	many.name, many.about, many.link, many.quick = httpsH2, "HTTPS/2 to HTTP/1, GET, answers of 128 bytes", link{http2, http1}, true
 	many.connections, many.streams, many.path, many.answer, many.rivals = 32, 32, "/128", 128, []string{"nghttpx", "haproxy", rival}
