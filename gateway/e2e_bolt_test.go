@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -85,11 +86,17 @@ func (f sinkFunc) Event(ev *protocols.Event) protocols.Verdict {
 }
 
 // boltServer is a server that answers each call with name, its service and its content.
-func (w *world) boltServer(name string) string {
+func (w *world) boltServer(name string) string { return w.boltServerTLS(name, nil) }
+
+// boltServerTLS is one with TLS, if cfg is not nil.
+func (w *world) boltServerTLS(name string, cfg *tls.Config) string {
 	w.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if cfg != nil {
+		l = tls.NewListener(l, cfg)
 	}
 	var all sync.WaitGroup
 	all.Go(func() {

@@ -102,7 +102,6 @@ func (c tlsCell) String() string {
 // Alerts, RFC 8446 section 6.
 const (
 	alertHandshakeFailure    = 40
-	alertBadCertificate      = 42
 	alertCertificateExpired  = 45
 	alertUnknownCA           = 48
 	alertProtocolVersion     = 70
@@ -193,7 +192,7 @@ func (c tlsCell) refusal() []uint8 {
 	case c.shows == "" && c.version == tls.VersionTLS13:
 		return []uint8{alertCertificateRequired} // RFC 8446 section 4.4.2.4
 	case c.shows == "":
-		return []uint8{alertHandshakeFailure, alertBadCertificate} // RFC 5246 section 7.4.6 has the first; both are in use
+		return []uint8{alertHandshakeFailure} // RFC 5246 section 7.4.6
 	case c.shows == "stranger":
 		return []uint8{alertUnknownCA}
 	}
