@@ -55,7 +55,7 @@ func (st *stream) vouch() bool {
 		h.DelSet(l.strangers)
 		return true
 	}
-	if authority := h.Authority(); len(authority) > 0 && !bytes.Equal(authority, c.directed) {
+	if authority := h.Authority(); len(authority) == 0 || !bytes.Equal(authority, c.directed) {
 		if !st.directed() {
 			return false
 		}
@@ -92,7 +92,8 @@ func (st *stream) vouch() bool {
 // unless it has been received over a connection that has been secured via a certificate valid for that target URI's origin".
 // It is enforced where clients show certificates: elsewhere nobody gains anything by it.
 func (st *stream) directed() bool {
-	c, asked := st.s.client, hostName(st.s.serverName)
+	// A server name has no port: what the handshake took for part of an unknown name must not be cut off here.
+	c, asked := st.s.client, strings.ToLower(st.s.serverName)
 	host := hostName(string(st.req.Authority()))
 	if host == asked {
 		return true
@@ -105,7 +106,7 @@ func (st *stream) directed() bool {
 	case directedWell:
 	}
 	switch {
-	case asked == "":
+	case asked == "" || host == "":
 		return true // the client knows an address only, and has got what is for every name that is not known
 	case st.req.Method == protocols.MethodConnect && len(st.req.Upgrade()) == 0:
 		return true // it names the end of a tunnel, and not who is asked for it

@@ -238,6 +238,42 @@ func TestMisdirected(t *testing.T) {
 	})
 }
 
+// TestMisdirectedTricks: a client without a certificate gets no further by a server name that only looks like the host's, nor
+// by a request that names no host, which goes where unknown names go.
+func TestMisdirectedTricks(t *testing.T) {
+	w, ca := newWorld(t), newAuthority(t)
+	upstream := w.handler(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "in") })
+	for _, tt := range []struct {
+		first, asked, request, want string
+	}{
+		{"open.test", "closed.test:443", "GET / HTTP/1.1\r\nHost: closed.test\r\n", "421"},
+		{"open.test", "closed.test:", "GET / HTTP/1.1\r\nHost: closed.test\r\n", "421"},
+		{"open.test", "open.test", "GET http://closed.test/ HTTP/1.1\r\nHost: closed.test\r\n", "421"},
+		{"open.test", "open.test", "GET / HTTP/1.1\r\nHost: Closed.Test.:1\r\n", "421"},
+		{"open.test", "open.test", "GET / HTTP/1.0\r\n", "200"}, // nobody is asked for anything where unknown names go
+		{"open.test", "OPEN.test", "GET / HTTP/1.1\r\nHost: open.test\r\n", "200"},
+		{"closed.test", "open.test", "GET / HTTP/1.0\r\n", "421"},
+		{"closed.test", "open.test", "GET / HTTP/1.1\r\nHost: unknown.test\r\n", "421"},
+		{"closed.test", "open.test", "GET / HTTP/1.1\r\nHost: open.test\r\n", "200"},
+	} {
+		contexts := []string{ca.context("", "open.test"), ca.context(ca.asks(true, ""), "closed.test")}
+		if tt.first == "closed.test" {
+			contexts[0], contexts[1] = contexts[1], contexts[0]
+		}
+		g := w.start(sketch{hosts: []string{upstream}, chain: `"tls_context_set":[` + strings.Join(contexts, ",") + `]`}.String())
+		c, err := tls.Dial("tcp", g.addr("l"), &tls.Config{InsecureSkipVerify: true, ServerName: tt.asked})
+		if err != nil {
+			t.Fatalf("%s: %v", tt.asked, err)
+		}
+		_, _ = io.WriteString(c, tt.request+"Connection: close\r\n\r\n")
+		answer, _ := io.ReadAll(c)
+		c.Close()
+		if _, status, _ := strings.Cut(string(answer), " "); !strings.HasPrefix(status, tt.want) {
+			t.Errorf("%s first, %s asked, %q: %q, want %s", tt.first, tt.asked, tt.request, answer, tt.want)
+		}
+	}
+}
+
 // TestMisdirectedAcrossChains: the contexts may be in chains of their own.
 func TestMisdirectedAcrossChains(t *testing.T) {
 	w, ca := newWorld(t), newAuthority(t)
