@@ -91,7 +91,7 @@ func TestTLSUpstreamRefused(t *testing.T) {
 			with(func(cfg *tls.Config) { cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, ca.pool }), "handshake failure"},
 		// With TLS 1.3 that is told when our side of the handshake is done.
 		{"a certificate is wanted, TLS 1.3", "Http1", trusting, "",
-			with(func(cfg *tls.Config) { cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, ca.pool }), "upstream_reset"},
+			with(func(cfg *tls.Config) { cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, ca.pool }), "upstream_reset: upstream TLS: alert: remote error: tls: certificate required"},
 		{"nobody's, and nobody asks", "Http1", `"insecure_skip":true,"server_name":"b.test"`, "", stranger.serverFor("a.test", time.Now().Add(-time.Minute)), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

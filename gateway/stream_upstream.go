@@ -142,7 +142,7 @@ func (st *stream) Failed(r protocols.Reason, e *upstream.Endpoint) {
 		st.backoff()
 	default:
 		if r == protocols.ReasonConnectFailed {
-			st.detail = dialDetail(e)
+			st.detail = transportDetail(e.DialError())
 		}
 		st.fail(r)
 	}
@@ -186,6 +186,7 @@ func (st *stream) Lost(how upstream.Loss) {
 	case st.route.retry.RetriesLoss(how.Reason, how.Unprocessed) && st.mayRetry():
 		st.backoff()
 	default:
+		st.detail = cmp.Or(transportDetail(how.Cause), st.detail)
 		st.fail(how.Reason)
 	}
 }

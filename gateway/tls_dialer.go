@@ -72,10 +72,10 @@ func agreesToHTTP2(state tls.ConnectionState) error {
 
 var errNoHTTP2 = errors.New(`the server does not agree to "h2"; if it speaks HTTP/1 only, set the cluster's protocol to "Http1"`)
 
-// dialDetail says why there is no connection to e where TLS is the reason.
-func dialDetail(e *upstream.Endpoint) string {
+// transportDetail says why there is no connection to an upstream, or no longer one, where TLS is the reason.
+func transportDetail(err error) string {
 	var failed *secure.Error
-	if errors.As(e.DialError(), &failed) {
+	if errors.As(err, &failed) {
 		return "upstream " + failed.Error()
 	}
 	return ""

@@ -252,6 +252,7 @@ func (c *conn) Closed(_ loop.Conn, err error) {
 		fallthrough
 	default:
 		c.state = connClosing
+		c.cause = err
 		h.hooks().ConnClosed(h.local.loop, h.endpoint, was != connClosing || c.remote, busy)
 		c.lost(protocols.ReasonNone)
 	}

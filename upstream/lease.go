@@ -30,6 +30,8 @@ type Loss struct {
 	Answered bool
 	// Unprocessed: the other side says that it has done nothing about the request.
 	Unprocessed bool
+	// Cause is the error with which the connection itself has ended; nil when there was none, or none is known yet.
+	Cause error
 }
 
 // A Lease is the right to use a connection for one exchange: a connection of its own, or one stream of a multiplexed one.
@@ -141,5 +143,5 @@ func (l *Lease) lose(r protocols.Reason, unprocessed bool) {
 			r = protocols.ReasonUpstreamCut
 		}
 	}
-	l.end().Lost(Loss{Reason: r, Reused: l.reused, Answered: l.answered, Unprocessed: unprocessed})
+	l.end().Lost(Loss{Reason: r, Reused: l.reused, Answered: l.answered, Unprocessed: unprocessed, Cause: l.on.cause})
 }

@@ -23,6 +23,7 @@ type link struct {
 	c      loop.Conn // nil while it is being dialled
 	timer  loop.Timer
 	ageEnd time.Duration // from when on it takes no further exchange
+	cause  error         // with which the connection has ended
 	remote bool          // the other side closed its sending direction
 }
 

@@ -86,6 +86,7 @@ func (m *muxConn) Closed(_ loop.Conn, err error) {
 	} else {
 		busy := m.cut || m.streams > 0
 		h.hooks().ConnClosed(h.local.loop, h.endpoint, m.state != muxClosing || m.remote, busy)
+		m.cause = err
 		m.end(protocols.ReasonNone)
 	}
 	if !woken {
