@@ -8,11 +8,13 @@ import (
 
 // A page is what the template of the HTML report is filled with. It is one file without scripts that needs no network.
 type page struct {
-	Report   *report
-	Lead     string
-	Standing standing
-	Sections []section
-	Tables   []pageTable
+	Report    *report
+	Lead      string
+	Promises  string
+	Headlines []headline
+	Standing  standing
+	Sections  []section
+	Tables    []pageTable
 }
 
 // A standing is the table of ratios to every peer: a row per workload.
@@ -49,7 +51,7 @@ func (r *report) page() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := page{Report: r, Standing: r.standing(), Lead: r.lead()}
+	p := page{Report: r, Standing: r.standing(), Lead: r.lead(), Promises: r.promises(), Headlines: r.headlines()}
 	if p.Sections, err = r.sections(); err != nil {
 		return nil, fmt.Errorf("draw a plot: %w", err)
 	}
@@ -124,42 +126,4 @@ func ratioCell(ratios map[string]spread, peer string) cell {
 		return cell{Text: fmt.Sprintf("%.2f", ratio.Median), Class: "bad"}
 	}
 	return cell{Text: fmt.Sprintf("%.2f", ratio.Median), Class: "even"}
-}
-
-// lead is the one sentence that a reader takes home. The floor is no gateway and does not count.
-func (r *report) lead() string {
-	var rows, least, met, measured int
-	for _, w := range workloads() {
-		ours, ok := r.summaryOf(w.name, subject)
-		if w.own || w.scale {
-			continue
-		}
-		best := ok
-		compared := false
-		for peer, ratio := range ours.CPURatios {
-			if peer != floor {
-				compared = true
-				best = best && ratio.Median < 1
-			}
-		}
-		if compared {
-			rows++
-			if best {
-				least++
-			}
-		}
-	}
-	for _, v := range r.Verdicts {
-		if v.Measured != nil {
-			measured++
-			if v.Met {
-				met++
-			}
-		}
-	}
-	if rows == 0 {
-		return ""
-	}
-	return fmt.Sprintf("Of %d kinds of work measured, Sluice needs the least CPU in %d. It meets %d of the %d targets that this run measured.",
-		rows, least, met, measured)
 }

@@ -96,7 +96,7 @@ func (r *report) cpuPlots() ([]figure, error) {
 		var names []string
 		var user, system plotter.Values
 		for _, s := range r.Summaries {
-			if s.Workload == w.name && w.kind == closedLoop {
+			if s.Workload == w.name && w.kind == closedLoop && !w.scale {
 				names, user, system = append(names, s.Peer), append(user, s.User), append(system, s.System)
 			}
 		}

@@ -191,6 +191,7 @@ func (w *memoryWalk) value(v reflect.Value, path string) {
 			w.value(entries.Key(), path+"[key]")
 			w.value(entries.Value(), path+"[...]")
 		}
+	default: // numbers, strings, which nobody writes, and what cannot be seen through
 	}
 }
 
@@ -225,6 +226,7 @@ func refers(t reflect.Type) bool {
 				return true
 			}
 		}
+	default:
 	}
 	return false
 }
