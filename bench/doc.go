@@ -10,6 +10,7 @@
 //	go run ./bench --workload h2-h1,h2-h2       # HTTP/2 in front of both kinds of backend
 //	go run ./bench --workload bolt,bolt-16      # Bolt against moving the bytes of its connections one to one
 //	go run ./bench --workload https,https-h2,tls13-full # TLS; a request of tls13-full is a connection and its handshake
+//	go run ./bench --workload tls-calm,tls-storm --rounds 3 --seconds 20 # what 500 handshakes a second do to other requests
 //	make bench-guard                            # a minute: allocations, system calls and CPU ratios against guard.json
 //	make bench-peers                            # install the other proxies, those that can be had
 //
