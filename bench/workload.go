@@ -220,7 +220,7 @@ func tlsWorkloads() []workload {
 		{tls12Full, "full handshakes of TLS 1.2", tls12, false}, {tls12Resumed, "resumed handshakes of TLS 1.2", tls12, true},
 	} {
 		w := base
-		w.name, w.about, w.tls, w.handshake, w.resume, w.connections, w.answer = h.name, h.about, h.version, true, h.resume, 16, 0
+		w.name, w.about, w.tls, w.handshake, w.resume, w.connections, w.answer = h.name, h.about, h.version, true, h.resume, 64, 0
 		all = append(all, w)
 	}
 	held, many := base, base
