@@ -21,16 +21,17 @@ const (
 
 // A peer is one program to measure. To add one, add it to peers().
 type peer struct {
-	name   string
-	about  string
-	find   func(ctx context.Context, b *bench) (string, error) // its binary; errSkip when the machine lacks it
-	config string                                              // its template in peers/; "" when it has none
-	args   func(p setup) []string
-	check  func(p setup) []string // arguments that make it validate its configuration and exit; nil when it cannot
-	links  []link                 // what it can speak; nil: everything that there is
-	routes bool                   // its configuration can have many routes
-	tls    bool                   // its configuration can have clients that speak TLS
-	single bool                   // it has one worker, whatever it is told
+	name        string
+	about       string
+	find        func(ctx context.Context, b *bench) (string, error) // its binary; errSkip when the machine lacks it
+	config      string                                              // its template in peers/; "" when it has none
+	args        func(p setup) []string
+	check       func(p setup) []string // arguments that make it validate its configuration and exit; nil when it cannot
+	links       []link                 // what it can speak; nil: everything that there is
+	routes      bool                   // its configuration can have many routes
+	tls         bool                   // its configuration can have clients that speak TLS
+	noWebSocket bool                   // it answers an upgrade with an error
+	single      bool                   // it has one worker, whatever it is told
 	// version prints the version; nil when it is part of the repository.
 	version []string
 }
@@ -77,7 +78,7 @@ func (p peer) speaks(l link) bool { return p.links == nil || slices.Contains(p.l
 
 // does tells whether a peer can do a workload.
 func (p peer) does(d deployment) bool {
-	return p.speaks(d.link) && (d.routes == 0 || p.routes) && (!d.tls || p.tls) && (!d.scale || !p.single)
+	return p.speaks(d.link) && (d.routes == 0 || p.routes) && (!d.tls || p.tls) && (!d.scale || !p.single) && (!d.websocket || !p.noWebSocket)
 }
 
 // versionOf is the first line that a peer says about itself.

@@ -128,10 +128,11 @@ func installedPeers() []peer {
 			find: func(ctx context.Context, b *bench) (string, error) {
 				return b.installed(ctx, "mosn", "mosn", noMOSN)
 			},
-			config:  "mosn.json.tmpl",
-			links:   append(httpLinks(), link{bolt, bolt}),
-			args:    func(p setup) []string { return []string{"start", "-c", p.Config} },
-			version: []string{"--version"},
+			config:      "mosn.json.tmpl",
+			noWebSocket: true,
+			links:       append(httpLinks(), link{bolt, bolt}),
+			args:        func(p setup) []string { return []string{"start", "-c", p.Config} },
+			version:     []string{"--version"},
 		},
 	}
 }
