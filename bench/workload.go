@@ -192,7 +192,7 @@ func http2Workloads() []workload {
 // boltWorkloads compare with moving the bytes of connections one to one; a gateway shares one upstream connection.
 func boltWorkloads() []workload {
 	base := workload{
-		kind: closedLoop, link: link{bolt, bolt}, connections: 64, streams: 1, body: 128, answer: 128, rivals: []string{"haproxy"},
+		kind: closedLoop, link: link{bolt, bolt}, connections: 64, streams: 1, body: 128, answer: 128, rivals: []string{"haproxy", "mosn"},
 	}
 	one, many, mixed, open, held := base, base, base, base, base
 	one.name, one.about, one.quick = boltOne, "Bolt, version 1, content of 128 bytes both ways", true
