@@ -57,11 +57,11 @@ func (m *mounted) swap(files map[string]string) {
 }
 
 // metrics is what the admin server of g shows.
-func (g *running) metrics() string {
-	g.w.t.Helper()
-	_, port, _ := net.SplitHostPort(g.AdminAddr())
+func (r *running) metrics() string {
+	r.w.t.Helper()
+	_, port, _ := net.SplitHostPort(r.AdminAddr())
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: hang} // for those who ask again and again
-	return fetch(g.w.t, c, "http://127.0.0.1:"+port+"/metrics")
+	return fetch(r.w.t, c, "http://127.0.0.1:"+port+"/metrics")
 }
 
 const adminDocument = `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`

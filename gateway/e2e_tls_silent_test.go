@@ -78,15 +78,15 @@ func TestTLSSilentSockets(t *testing.T) {
 }
 
 // metric is the value of a series.
-func (g *running) metric(series string) int {
-	g.w.t.Helper()
-	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(series) + ` (\d+)$`).FindStringSubmatch(g.metrics())
+func (r *running) metric(series string) int {
+	r.w.t.Helper()
+	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(series) + ` (\d+)$`).FindStringSubmatch(r.metrics())
 	if m == nil {
-		g.w.t.Fatalf("there is no whole number %s", series)
+		r.w.t.Fatalf("there is no whole number %s", series)
 	}
 	n, err := strconv.Atoi(m[1])
 	if err != nil {
-		g.w.t.Fatal(err)
+		r.w.t.Fatal(err)
 	}
 	return n
 }
