@@ -111,6 +111,7 @@ func TestPatternsThatCantBeMeant(t *testing.T) {
 		"an address has no suffix":      {Kind: identity.IP, Suffix: ".1"},
 		"expected an IP address":        {Kind: identity.IP, Exact: "10.0.0"},
 		"expected a network":            {Kind: identity.IP, Prefix: "10."},
+		`found "::ffff:10.0.0.0/104"`:   {Kind: identity.IP, Prefix: "::ffff:10.0.0.0/104"},
 	} {
 		if _, err := identity.NewList([]identity.Pattern{p}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", p, err, want)

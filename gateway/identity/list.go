@@ -98,7 +98,7 @@ func (p *Pattern) network() (netip.Prefix, error) {
 		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	n, err := netip.ParsePrefix(p.Prefix)
-	if err != nil {
+	if err != nil || n.Addr().Is4In6() { // addresses are compared as those of IPv4 where they are: it would match none
 		return n, fmt.Errorf(`expected a network such as "10.0.0.0/8", found %q`, p.Prefix)
 	}
 	return n.Masked(), nil
