@@ -168,7 +168,7 @@ func TestBoltToHTTP(t *testing.T) {
 		{
 			name: "method, path and host of its own; an error without a length",
 			call: boltFrame{fields: map[string]string{"service": "s", "x-http-method": "PUT", "x-http-path": "/a?b", "host": "example.com",
-				"X-Forwarded-Client-Cert": "Hash=0"}}, // nobody has vouched for it
+				"X-Forwarded-Client-Cert": "Hash=0", "X-Forwarded-For": "10.0.0.9", "Forwarded": "for=10.0.0.9"}}, // nobody has vouched for it
 			want:   "PUT /a?b HTTP/1.1\r\nHost: example.com\r\nservice: s\r\nx-bolt-codec: 1\r\ncontent-length: 0\r\n\r\n",
 			answer: "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n1\r\n!\r\n0\r\n\r\n",
 			reply:  `status 6 coding 1 class "" x-http-status=404 "no!"`,

@@ -111,3 +111,16 @@ func keepLast(h *protocols.Header, id protocols.NameID) bool {
 	}
 	return last >= 0
 }
+
+// vouched are the fields by which HTTP servers are told who the client is.
+var vouched = protocols.NameSetOf(protocols.NameXForwardedFor, protocols.NameXForwardedProto, protocols.NameXForwardedHost,
+	protocols.NameForwarded)
+
+// dropForwarded deletes what a client of a protocol that has no such fields says about itself to a server of HTTP, which would
+// believe us.
+func (st *stream) dropForwarded() {
+	st.req.Del(protocols.NameXForwardedClientCert)
+	if !st.s.l.forwarded.trusts(st.s.conn.RemoteAddr().AddrPort.Addr()) {
+		st.req.DelSet(vouched)
+	}
+}

@@ -96,7 +96,7 @@ func (st *stream) forward() {
 		st.editForwarded()
 		st.editTunnel()
 	} else if isHTTP(st.protocol.ID) {
-		st.req.DelSet(protocols.NameSetOf(protocols.NameXForwardedClientCert)) // nobody has vouched for it
+		st.dropForwarded()
 	}
 	if st.route.EditsRequest() {
 		w.match.Header = &st.req
