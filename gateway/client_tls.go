@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"crypto/tls"
+	"slices"
 	"strings"
 
 	"sluice/gateway/identity"
@@ -37,14 +38,7 @@ func (l *localListener) clientOf(choice *secure.Config, state *tls.ConnectionSta
 
 // guards reports whether requests have to be looked at: somebody who may be reached through this listener asks for certificates.
 func (s *tlsServer) guards() bool {
-	if s.siblings != nil {
-		for _, asks := range s.siblings.asks {
-			if asks {
-				return true
-			}
-		}
-	}
-	return s.asks
+	return s.asks || s.siblings != nil && slices.Contains(s.siblings.asks, true)
 }
 
 // vouch settles what the head of a request may say about the client's certificate, before anything looks at it. It reports

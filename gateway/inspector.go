@@ -97,12 +97,11 @@ func (i *inspector) plain(b []byte) int {
 // hand gives the connection, on which b has come, to a chain.
 func (i *inspector) hand(b []byte, outcome metrics.Inspection, l *localListener, terminate bool, name string) int {
 	w := i.l.w
+	w.loop.Disarm(&i.timer)
 	if w.draining != drainOff { // it has come too late, like those that are not accepted any more
-		w.loop.Disarm(&i.timer)
 		i.conn.Close(loop.CloseFlushed, nil)
 		return len(b)
 	}
-	w.loop.Disarm(&i.timer)
 	w.shard.Inc(i.l.counters.Inspected[outcome])
 	var h loop.Handler
 	switch {

@@ -79,6 +79,7 @@ func (t *transport) server(name string, cfg *config.ListenerTLS, spoken []*proto
 	}
 	t.servers = append(t.servers, s)
 	s.cfg = secure.Choosing(from, to, s.choose)
+	s.cfg.AsksClients = s.asks
 	return s, nil
 }
 

@@ -32,6 +32,9 @@ type Config struct {
 	TLS *tls.Config
 	// Owner is whatever the caller wants to find again when Conn.Choice gives it the Config.
 	Owner any
+	// AsksClients: a server that may ask for a certificate. How long it takes to verify one is the client's choice, so that no
+	// step of such a handshake is taken by a loop; nor is one that we begin.
+	AsksClients bool
 	// Timeout is from the accept, or the connect's success, to the end of the handshake; 0 means DefaultTimeout.
 	Timeout time.Duration
 	// MaxHello is the longest ClientHello, with its record headers; 0 means DefaultMaxHello.

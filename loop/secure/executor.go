@@ -3,8 +3,9 @@ package secure
 // An Executor runs the steps of handshakes: Workers, or Inline in tests.
 type Executor interface {
 	// admit returns who runs all steps of a new handshake of e, which begins with the records in hello (none if we begin
-	// it); nil when too many are under way. It is called on the loop.
-	admit(e *Engine, hello []byte) runner
+	// it); nil when too many are under way. With verifies the peer is to show a certificate, whose chain may take long. It is
+	// called on the loop.
+	admit(e *Engine, hello []byte, verifies bool) runner
 }
 
 // A runner runs steps one at a time, on one thread.
@@ -16,7 +17,7 @@ type runner interface {
 // Inline runs every step where it is asked for, on the loop. Time stands still meanwhile: it is for tests.
 type Inline struct{}
 
-func (Inline) admit(*Engine, []byte) runner { return Inline{} }
+func (Inline) admit(*Engine, []byte, bool) runner { return Inline{} }
 
 func (Inline) run(h *handshake) {
 	h.step()

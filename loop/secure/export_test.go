@@ -6,7 +6,7 @@ func (s *Conn) Answer(n int) { _, _ = s.wire.Write(make([]byte, n)) }
 // Counting is Inline with an account of the handshakes that have not ended.
 type Counting struct{ Active int }
 
-func (c *Counting) admit(*Engine, []byte) runner {
+func (c *Counting) admit(*Engine, []byte, bool) runner {
 	c.Active++
 	return c
 }

@@ -76,7 +76,7 @@ func (o *opening) hello(b []byte) int {
 // begin starts the handshake, with the records that are there.
 func (o *opening) begin(b []byte) {
 	s := o.s
-	if o.runner = s.engine.executor.admit(s.engine, b); o.runner == nil {
+	if o.runner = s.engine.executor.admit(s.engine, b, o.accept == nil || o.cfg.AsksClients); o.runner == nil {
 		o.fail(ReasonOverload, loop.CloseNow)
 		return
 	}

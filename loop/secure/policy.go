@@ -69,7 +69,7 @@ func (p *Policy) Config() *Config {
 	if p.Tickets != nil {
 		p.Tickets.Apply(cfg, p.hash())
 	}
-	c := &Config{TLS: cfg, Timeout: p.Timeout}
+	c := &Config{TLS: cfg, Timeout: p.Timeout, AsksClients: p.ClientAuth != tls.NoClientCert}
 	if slices.Contains(p.Protocols, "h2") && !slices.Contains(p.Protocols, "http/1.1") {
 		c.refusing = cfg.Clone()
 		c.refusing.NextProtos = []string{""} // which no client can offer

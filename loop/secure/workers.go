@@ -63,14 +63,14 @@ func (w *Workers) Close() {
 
 // admit implements Executor: a loop has its worker, as connections are spread evenly over loops; a full one's
 // neighbours help. What the loop can afford it does itself.
-func (w *Workers) admit(e *Engine, hello []byte) runner {
+func (w *Workers) admit(e *Engine, hello []byte, verifies bool) runner {
 	for i := range w.all {
 		k := w.all[(e.loop.Index()+i)%len(w.all)]
 		if k.active.Add(1) > k.max {
 			k.leave()
 			continue
 		}
-		if e.thrift.allows(e.loop.Now(), seemsShort(hello)) {
+		if !verifies && e.thrift.allows(e.loop.Now(), seemsShort(hello)) {
 			return &onLoop{worker: k, engine: e}
 		}
 		return k
@@ -155,19 +155,19 @@ func (k *worker) take() *handshake {
 
 // handBack gives the loops what is done: all of it before the first of them is woken.
 func (k *worker) handBack() {
-	asleep := k.done[:0]
+	wake := k.done[:0]
 	for _, h := range k.done {
 		if h.home.inbox.put(h) {
-			asleep = append(asleep, h)
+			wake = append(wake, h)
 		}
 	}
-	for i, h := range asleep {
+	for i, h := range wake {
 		if home := h.home; !home.loop.Post(home.collect) {
 			home.orphans()
 		}
-		asleep[i] = nil
+		wake[i] = nil
 	}
-	clear(k.done[len(asleep):])
+	clear(k.done[len(wake):])
 	k.done = k.done[:0]
 }
 
