@@ -224,6 +224,7 @@ func (c *conn) read() bool {
 		return true
 	}
 	c.taken += uint64(n)
+	r.reads++
 	if kept > 0 {
 		c.in = c.in[:kept+n]
 		c.offerKept()

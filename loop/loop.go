@@ -31,6 +31,8 @@ type Loop interface {
 	// LimitReads sets how many bytes one read takes, of any connection: MaxRead at first, and never more. Who must keep
 	// what is read can so keep less of many connections.
 	LimitReads(n int)
+	// ReadCount is how many reads have brought bytes: how busy the loop's connections are.
+	ReadCount() uint64
 	// Post makes f run on the loop. It is safe on any goroutine. After the loop has stopped it returns false.
 	Post(f func()) bool
 }

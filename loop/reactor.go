@@ -42,6 +42,7 @@ type Reactor struct {
 
 	readBuf   []byte
 	readMost  int // of it is used by one read
+	reads     uint64
 	bufs      Buffers
 	limbo     [][]byte    // buffers that the running call gave up, but may still look at
 	deadlines []*deadline // free
@@ -313,6 +314,9 @@ func (r *Reactor) serveReady() {
 
 // LimitReads implements Loop.
 func (r *Reactor) LimitReads(n int) { r.readMost = min(max(n, 1), MaxRead) }
+
+// ReadCount implements Loop.
+func (r *Reactor) ReadCount() uint64 { return r.reads }
 
 // Arm implements Loop.
 func (r *Reactor) Arm(t *Timer, at time.Duration) {

@@ -271,6 +271,9 @@ func testLimitReads(t *testing.T, w World) {
 				t.Errorf("%d bytes in one read", len(b))
 			}
 		}
+		if n := w.Loop().ReadCount(); n != uint64(len(h.offered)) {
+			t.Errorf("%d reads are counted, of %d", n, len(h.offered))
+		}
 		w.Loop().LimitReads(0) // still reads
 	})
 	r.Send([]byte("x"))

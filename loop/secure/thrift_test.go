@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// What a loop takes of a storm of handshakes, by the length of their steps.
-func TestThrift(t *testing.T) {
+// What a loop with many others takes of a storm of handshakes, by the length of their steps.
+func TestThriftInACrowd(t *testing.T) {
 	for _, tt := range []struct {
 		step    time.Duration
 		short   bool
@@ -31,7 +31,8 @@ func TestThrift(t *testing.T) {
 		var thrift thrift
 		taken := 0
 		for now := time.Second; now < 2*time.Second; now += tt.between {
-			if thrift.allows(now, tt.short) {
+			crowd := uint64(now / time.Microsecond)
+			if thrift.allows(now, crowd, tt.short) {
 				taken++
 				thrift.pay(tt.step)
 			}
@@ -39,6 +40,59 @@ func TestThrift(t *testing.T) {
 		if taken < tt.want*98/100 || taken > tt.want*102/100 {
 			t.Errorf("steps of %v, one in %v: %d are taken, want about %d", tt.step, tt.between, taken, tt.want)
 		}
+	}
+}
+
+// What a loop takes of a storm of handshakes when others are few, by how often they come: a handshake's own reads count for
+// nobody.
+func TestThriftAlone(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		step    time.Duration
+		between time.Duration // from one handshake to the next
+		others  int           // reads a second
+		least   int           // of a second's handshakes
+		most    int
+	}{
+		{"alone", 150 * time.Microsecond, 500 * time.Microsecond, 0, 2000, 2000},
+		{"a few others", 150 * time.Microsecond, 500 * time.Microsecond, 3000, 1950, 2000},
+		{"a crowd", 150 * time.Microsecond, 500 * time.Microsecond, 8000, 200, 300},
+		{"shorter steps", 100 * time.Microsecond, 500 * time.Microsecond, 8000, 1950, 2000},
+		{"longer steps", time.Millisecond, 2 * time.Millisecond, 200, 0, 20},
+		{"longer steps, alone", time.Millisecond, 2 * time.Millisecond, 0, 490, 500},
+		{"no time for anybody else", 150 * time.Microsecond, 150 * time.Microsecond, 0, 4900, 5100}, // of 6666
+		{"nor for anybody who would come", time.Minute, time.Minute, 0, 1, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var thrift thrift
+			taken, all := 0, 0
+			begin := time.Second
+			for now := begin; now < begin+time.Second; now += tt.between {
+				all++
+				reads := uint64(ownReads*all) + uint64(float64(tt.others)*now.Seconds())
+				if thrift.allows(now, reads, false) {
+					taken++
+					thrift.pay(tt.step)
+				}
+			}
+			if taken < tt.least || taken > tt.most {
+				t.Errorf("%d are taken of %d, want %d to %d", taken, all, tt.least, tt.most)
+			}
+		})
+	}
+}
+
+// However many come at once while nobody else is there, somebody who comes now does not wait for long.
+func TestThriftAtOnce(t *testing.T) {
+	var thrift thrift
+	now, steps := time.Second, time.Duration(0)
+	const step = 150 * time.Microsecond
+	for thrift.allows(now, 0, false) {
+		thrift.pay(step)
+		steps += step
+	}
+	if steps < mostAtOne || steps > 2*mostAtOne {
+		t.Errorf("steps take %v without a pause, want %v to twice that", steps, mostAtOne)
 	}
 }
 

@@ -70,7 +70,7 @@ func (w *Workers) admit(e *Engine, hello []byte, verifies bool) runner {
 			k.leave()
 			continue
 		}
-		if !verifies && e.thrift.allows(e.loop.Now(), seemsShort(hello)) {
+		if !verifies && e.thrift.allows(e.loop.Now(), e.loop.ReadCount(), seemsShort(hello)) {
 			return &onLoop{worker: k, engine: e}
 		}
 		return k
