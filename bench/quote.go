@@ -168,6 +168,8 @@ func (q quote) table(results []result) (text string, used []string) {
 	if len(lines) == 0 {
 		return "No result in bench/results has these numbers yet.\n", nil
 	}
+	slices.Sort(used) // they are dates: the newest first, which is the order that rows are looked for in
+	slices.Reverse(used)
 	columns := slices.DeleteFunc(columnOrder(), func(peer string) bool { return !shown[peer] })
 	var b strings.Builder
 	fmt.Fprintf(&b, "| %s | %s |\n| --- |%s\n", q.header, strings.Join(columns, " | "), strings.Repeat(" ---: |", len(columns)))

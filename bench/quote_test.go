@@ -102,6 +102,23 @@ From [2026-01-01T000000](results/2026-01-01T000000.md).
 	}
 }
 
+// TestQuoteOfOldAndNewRows: it stays as it is when its first row is older than another, which the older result has too.
+func TestQuoteOfOldAndNewRows(t *testing.T) {
+	row := func(cpu string) resultTable {
+		return resultTable{rows: []map[string]string{{"peer": subject, "CPU us/req": cpu}}}
+	}
+	fresh := result{name: "2026-02-02T000000", tables: map[string]resultTable{h2h2: row("1.00")}}
+	old := result{name: "2026-01-01T000000", tables: map[string]resultTable{tiny: row("8.00"), h2h2: row("2.00")}}
+	results := []result{fresh, old}
+	made, err := requote("<!-- bench: cpu -->\n<!-- bench: end -->", results, true, "results")
+	if err != nil || !strings.Contains(made, "| 8.00 |") || !strings.Contains(made, "| 1.00 |") {
+		t.Errorf("%v\n%s", err, made)
+	}
+	if again, err := requote(made, results, false, "results"); err != nil || again != made {
+		t.Errorf("%v\n%s\nwant\n%s", err, again, made)
+	}
+}
+
 func TestMistakenQuotes(t *testing.T) {
 	for text, want := range map[string]string{
 		"<!-- bench: cpu -->":                           "has no end",
