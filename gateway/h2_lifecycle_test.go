@@ -55,6 +55,21 @@ func TestH2Timeouts(t *testing.T) {
 		}
 		r.over(c.p)
 	})
+	// An upstream keeps the same time limit, and its timer may be the first.
+	t.Run("gRPC's own, kept by the upstream", func(t *testing.T) {
+		for left, code := range map[time.Duration]string{2 * time.Millisecond: "4", 50 * time.Millisecond: "14"} {
+			r := newRig(t, h2doc("Http2", "Http2", `"route":{"cluster_name":"c","timeout":"5s"}`, ""))
+			ups := r.h2upstream(nil)
+			c := r.h2()
+			s := c.post("content-type", "application/grpc", "grpc-timeout", "250m", "te", "trailers")
+			s.data("\x00\x00\x00\x00\x00", true)
+			r.l.Advance(250*time.Millisecond - left)
+			(*ups)[0].stream(1).rst(http2.ErrCodeCancel)
+			r.l.Run()
+			s.has(":status: 200", "grpc-status: "+code+"\n", "END")
+			r.over(c.p)
+		}
+	})
 	t.Run("gRPC's own within the answer", func(t *testing.T) {
 		r := newRig(t, h2doc("Http2", "Http2", toCluster, ""))
 		r.h2upstream(serving(func(s *h2stream) { s.c.headers(s.id, false, ":status", "200"); s.data("part", false) }))

@@ -172,6 +172,8 @@ func (st *stream) Lost(how upstream.Loss) {
 	switch {
 	case st.answer.state != directionWaiting || st.tunnel:
 		st.cut(how.Reason)
+	case st.overdue(how):
+		st.fail(protocols.ReasonRequestTimeout)
 	case how.Unprocessed && st.refused < maxRefused && st.replayable():
 		// RFC 9113 section 8.7: "The REFUSED_STREAM error code [...] indicate[s] that the stream is being closed prior to
 		// any processing having occurred. Any request that was sent on the reset stream can be safely retried."
@@ -189,6 +191,12 @@ func (st *stream) Lost(how upstream.Loss) {
 		st.detail = cmp.Or(transportDetail(how.Cause), st.detail)
 		st.fail(how.Reason)
 	}
+}
+
+// overdue reports whether the request's time had passed when the upstream reset it. An upstream that is told of the time limit
+// (grpc-timeout) keeps it too, and its timer may be first: ours fires up to a Tick late.
+func (st *stream) overdue(how upstream.Loss) bool {
+	return how.Reason == protocols.ReasonUpstreamReset && st.deadline > 0 && st.w.loop.Now()+loop.Tick >= st.deadline
 }
 
 // stale reports whether the loss is that of an idle connection which the other side had closed before it saw the
