@@ -14,10 +14,11 @@
 // A handshake is a coroutine (iter.Pull): it runs until it wants bytes that have not come, and is then no more than a
 // parked stack. The loop does all input and output. A coroutine is made when a whole ClientHello is there, so that silent
 // sockets and halves of messages cost a timer; it is resumed when whole records are there. Each such step runs on a
-// worker (Workers: one thread per core, of the lowest priority), so a worker never waits for a peer, and loops are not
-// kept from their work by public-key cryptography. Those that nobody would notice a loop runs itself (thrift.go): few, and
-// those of resumed sessions of TLS 1.2. How many handshakes may be under way is bounded. Tests run the steps on the loop
-// (Inline), in virtual time.
+// worker (Workers: one thread per core, of the lowest priority), so a worker never waits for a peer, and public-key
+// cryptography does not keep loops from others. Steps that others would hardly notice a loop runs itself (thrift.go): where
+// hardly anybody else is there, where such steps are few, and those of resumed sessions of TLS 1.2; never those of a handshake
+// that verifies a chain. How many handshakes may be under way is bounded. Tests run the steps on the loop (Inline), in virtual
+// time.
 //
 // # Records
 //

@@ -15,6 +15,8 @@ import (
 // The other is that steps are few. What others notice is how long they wait for a step to end, which is its length times how
 // likely they meet it: its length squared. So that is what a step costs of the loop's allowance, beyond what is as short as
 // serving a few requests.
+
+// What a loop takes with hardly anybody else there.
 const (
 	changing  = 50 * time.Microsecond // of processor time, to change threads and back
 	window    = 10 * time.Millisecond // over which others are counted, at least
@@ -22,7 +24,10 @@ const (
 	mostAtOne = time.Millisecond      // of steps without a pause, if hardly anybody is there
 	// ... and this part of the time: somebody may come.
 	atMost, ofTime = 3, 4
+)
 
+// The allowance for few steps.
+const (
 	freeStep  = 50 * time.Microsecond
 	usualStep = 250 * time.Microsecond // beyond a free one, costs its length; one of twice the length costs four times as much
 	// A part of the time is saved, one in so many, and at most mostSaved is kept. In a second that makes a thousand
