@@ -31,6 +31,8 @@ func (g *Gateway) declareLoopMetrics() {
 	}{
 		{"sluice_loop_connections_active", "Connections open, to clients and to upstreams.", metrics.KindGauge,
 			func(c *loop.Counters) int64 { return c.Open }},
+		{"sluice_loop_connections_accepted_total", "Connections from clients that this loop got, with those that it refused.",
+			metrics.KindCounter, func(c *loop.Counters) int64 { return c.Accepted }},
 		{"sluice_loop_handed_over_connections_total", "Connections accepted by this loop and given to one with less to do.",
 			metrics.KindCounter, func(c *loop.Counters) int64 { return c.HandedOver }},
 		{"sluice_loop_accept_failures_total", "Accepts that failed for want of descriptors or memory.", metrics.KindCounter,

@@ -89,6 +89,14 @@ func newTransport(cfg *config.Config, loops []loop.Loop, log *slog.Logger, every
 	return t, nil
 }
 
+// RotateTickets makes a new key for TLS session tickets now, as happens every hour; tickets of the two keys before it are still
+// accepted. Without TLS it does nothing.
+func (g *Gateway) RotateTickets() {
+	if g.tls != nil {
+		g.tls.tickets.Rotate()
+	}
+}
+
 // close ends what runs beside the loops, which have stopped.
 func (t *transport) close() {
 	for _, stop := range t.stops {

@@ -1,0 +1,38 @@
+package e2e
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestMemoryOfBolt measures the command as it is shipped: connections that have made a call, and lie idle.
+func TestMemoryOfBolt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds the command")
+	}
+	const (
+		n    = 4000
+		most = 1 << 10
+	)
+	bin := filepath.Join(t.TempDir(), "sluice")
+	if out, err := exec.Command("go", "build", "-o", bin, "sluice/cmd/sluice").CombinedOutput(); err != nil {
+		t.Fatalf("building the command: %v\n%s", err, out)
+	}
+	w := newWorld(t)
+	p := w.command(bin, sketch{speaks: "bolt", hosts: []string{w.boltServer("s")}, document: adminOnAnyPort}.String())
+	front := p.addr("l")
+	serve := func() { w.boltClient(front).wantCall(t, "shop", "x", "s: x of shop") }
+	for range 200 {
+		serve() // what the process makes once, and what it makes in blocks
+	}
+	before := p.resident()
+	for range n {
+		serve()
+	}
+	grown := p.resident() - before
+	t.Logf("%d idle connections: the process has grown from %d to %d KiB: %d bytes each", n, before>>10, (before+grown)>>10, grown/n)
+	if grown > n*most {
+		t.Errorf("an idle connection costs %d bytes, want at most %d", grown/n, most)
+	}
+}
