@@ -46,6 +46,11 @@ func grpcStatus(r protocols.Reason, status int) grpcCode {
 		return grpcResourceExhausted
 	case protocols.ReasonInternal:
 		return grpcInternal
+	case protocols.ReasonMisdirected:
+		// gRPC's table, and so other proxies, know no 421 and make it UNKNOWN. It is the TLS policy that refuses: the call may
+		// not be made on this connection. UNAVAILABLE would have it tried again where it is refused again, since a channel
+		// keeps its connections.
+		return grpcPermissionDenied
 	default:
 	}
 	switch status {

@@ -229,6 +229,22 @@ func TestMisdirected(t *testing.T) {
 			c.CloseIdleConnections()
 		}
 	}
+	// A call is told so in its own way: PERMISSION_DENIED, which nobody tries again on the same connection.
+	call, err := http.NewRequest(http.MethodPost, "https://"+addr+"/s/m", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call.Host = "closed.test"
+	call.Header.Set("Content-Type", "application/grpc")
+	answer, err := w.tlsClient(&tls.Config{InsecureSkipVerify: true, ServerName: "open.test"}, true).Do(call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if h := answer.Header; answer.StatusCode != 200 || h.Get("Grpc-Status") != "7" || !strings.HasPrefix(h.Get("Grpc-Message"), "misdirected: ") {
+		t.Errorf("a call for another host is answered %s, %v", answer.Status, h)
+	}
+	misdirected++
 	if want := fmt.Sprintf(`sluice_downstream_requests_failed_total{listener="l",reason="misdirected"} %d`, misdirected); !strings.Contains(g.metrics(), want) {
 		t.Errorf("the metrics have no %s", want)
 	}
