@@ -19,9 +19,9 @@ type Limits struct {
 	// Of multiplexed protocols.
 	Streams   int // streams that the peer may have open on one connection: 128
 	Window    int // initial receive window of a stream, in bytes: 64 KiB (towards upstreams 16 KiB, among many 4)
-	WindowMax int // up to which a window grows while its stream is drained: 4 MiB
-	Owed      int // Env.Owed's part of one connection, past which its heaviest stalled stream is reset: 4 MiB, and
-	// towards upstreams no less than two initial windows for each stream
+	WindowMax int // up to which a window grows while its stream is drained, and those of a connection grow together: 2 MiB, or Window
+	Owed      int // Env.Owed's part of one connection, past which its heaviest stalled stream is reset: 4 MiB or twice WindowMax,
+	// and towards upstreams no less than two initial windows for each stream
 	OwedOnLoop int // Env.Owed itself, past which every connection resets its heaviest stalled stream: 256 MiB
 
 	PingInterval time.Duration // silence after which the peer is asked whether it is still there; 0 or negative: never
@@ -41,8 +41,8 @@ func (l Limits) WithDefaults() Limits {
 	fill(&l.ContentBytes, 16<<20)
 	fill(&l.Calls, 1024)
 	fill(&l.Streams, 128)
-	fill(&l.WindowMax, 4<<20)
-	fill(&l.Owed, 4<<20)
+	fill(&l.WindowMax, max(2<<20, l.Window))
+	fill(&l.Owed, max(4<<20, 2*min(l.WindowMax, 1<<29)))
 	fill(&l.OwedOnLoop, 256<<20)
 	if l.PingTimeout <= 0 {
 		l.PingTimeout = 20 * time.Second

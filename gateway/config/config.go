@@ -102,7 +102,7 @@ type HTTPProxy struct {
 type HTTP2Options struct {
 	Streams          int           // that a client may have open at once: 128
 	Window           int           // bytes of one stream on the way before it is read, at first: 64 KiB
-	WindowMax        int           // to which that grows while the stream is drained: 4 MiB
+	WindowMax        int           // to which that grows while the stream is drained: 2 MiB, or Window
 	PingInterval     time.Duration // silence after which the client is asked whether it is still there: never
 	PingTimeout      time.Duration // for its answer: 20 s
 	MaxConnectionAge time.Duration // after which the client is asked to take another connection: never

@@ -161,6 +161,37 @@ func TestWindowGrows(t *testing.T) {
 	}
 }
 
+// A window grows as far as it may, which is 2 MiB unless somebody says otherwise; a reader that stalls then keeps its stream.
+func TestWindowGrowsAsFarAsItMay(t *testing.T) {
+	for limits, want := range map[protocols.Limits]int{
+		{}: 2 << 20, {WindowMax: 16 << 20}: 16 << 20, {WindowMax: 100_000}: 100_000, {Window: 8 << 20}: 8 << 20,
+	} {
+		e := newEnd(roleServer, limits)
+		e.recv(hello())
+		e.now += 10 * time.Millisecond
+		e.recv(new(script).ack().post(1))
+		s := e.codec.streams.get(1)
+		data := new(script).data(1, false, strings.Repeat("x", frameSize))
+		for range 4000 {
+			e.now += 10 * time.Microsecond
+			e.recv(data)
+			e.out.Take()
+			e.sink.Take()
+		}
+		if e.err != nil || int(s.recvMax) != want {
+			t.Errorf("%+v: %v, the window is %d, want %d", limits, e.err, s.recvMax, want)
+			continue
+		}
+		e.sink.Then = pausing
+		for e.err == nil && e.codec.streams.get(1) == s && s.recv >= frameSize {
+			e.recv(data)
+		}
+		if e.err != nil || e.codec.streams.get(1) != s || int(s.owed) < want/2 {
+			t.Errorf("%+v: %v, a stream that has kept to its window holds %d, %d streams are left", limits, e.err, s.owed, e.codec.streams.n)
+		}
+	}
+}
+
 // Readers that all stall behind windows that have grown keep their streams.
 func TestGrownWindowsThatFill(t *testing.T) {
 	const streams = 10

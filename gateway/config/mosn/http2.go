@@ -8,10 +8,11 @@ import (
 	"sluice/upstream"
 )
 
-// The defaults of HTTP/2 that a configuration is compared with; protocols.Limits has them.
+// defaultWindow is what a stream's window is at first where nothing is said; protocols.Limits has it. mostWindow is the largest
+// that may be: a connection may keep twice as much for readers that stall, and so may a loop.
 const (
-	defaultWindow    = 64 << 10
-	defaultWindowMax = 4 << 20
+	defaultWindow = 64 << 10
+	mostWindow    = 128 << 20
 )
 
 // shortest is the least time between pings, and the least age of a connection: what is shorter is a flood of our own.
@@ -24,13 +25,9 @@ func (r *reader) http2Options(o object, p *config.HTTPProxy) {
 	}
 	h := &p.HTTP2
 	h.Streams = int(o.integer("max_concurrent_streams", 1, math.MaxInt32))
-	// "Values above the maximum flow-control window size of 2^31-1 MUST be treated as a connection error" (RFC 9113,
-	// section 6.5.2).
-	h.Window = int(o.integer("initial_stream_window", 1, math.MaxInt32))
-	h.WindowMax = int(o.integer("max_stream_window", 1, math.MaxInt32))
+	h.Window = int(o.integer("initial_stream_window", 1, mostWindow))
+	h.WindowMax = int(o.integer("max_stream_window", 1, mostWindow))
 	switch {
-	case h.WindowMax == 0 && h.Window > defaultWindowMax:
-		h.WindowMax = h.Window
 	case h.WindowMax != 0 && h.Window == 0 && h.WindowMax < defaultWindow:
 		r.errorf(o.at("max_stream_window"), "it is smaller than initial_stream_window, which is %d where nothing is said", defaultWindow)
 	case h.WindowMax != 0 && h.WindowMax < h.Window:

@@ -25,7 +25,7 @@ func TestHTTP2Sample(t *testing.T) {
 			Filters: []config.Filter{{Type: config.FilterGRPCWeb, Options: map[string]any{}}},
 		},
 		{
-			Protocols: []string{"Auto"}, Router: "main", HTTP2: config.HTTP2Options{Window: 8 << 20, WindowMax: 8 << 20},
+			Protocols: []string{"Auto"}, Router: "main", HTTP2: config.HTTP2Options{Window: 8 << 20},
 		},
 		{Protocols: []string{"Http2"}, Transcode: "Http1", Router: "main"},
 	}
