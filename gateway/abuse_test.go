@@ -185,3 +185,19 @@ func TestFreeStreamsKeepLittle(t *testing.T) {
 		t.Errorf("%d free streams keep %d bytes", n, total)
 	}
 }
+
+// Requests that wait for a connection are bounded: by the cluster's max_pending_requests, else by 1024 for each host and loop.
+func TestRequestsThatWait(t *testing.T) {
+	for breaker, limit := range map[string]int{"": 1024, `"circuit_breakers":[{"max_pending_requests":2}],`: 2, `"circuit_breakers":[{"max_pending_requests":1100}],`: 1100} {
+		r := newRig(t, strings.Replace(plain(toCluster, ""), `"lb_type"`, breaker+`"lb_type"`, 1))
+		r.l.Hang(r.up)
+		for i := range limit + 1 {
+			c := r.connect()
+			c.Send(get)
+			r.l.Run()
+			if got := c.Take(); (i == limit) != strings.HasPrefix(got, "HTTP/1.1 503 ") || i == limit && !strings.Contains(got, "overflow") {
+				t.Fatalf("limit %d: request %d is answered %q", limit, i, got)
+			}
+		}
+	}
+}

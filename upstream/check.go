@@ -21,7 +21,7 @@ func (l *Local) CheckIdle() error {
 	if l.lent != 0 {
 		return fmt.Errorf("%d leases of multiplexed connections in use", l.lent)
 	}
-	for name, a := range map[string]*allowance{"requests": &l.requests, "retries": &l.retries} {
+	for name, a := range map[string]*allowance{"requests": &l.requests, "retries": &l.retries, "pending": &l.pending} {
 		if a.used != 0 {
 			return fmt.Errorf("%s: %d in use", name, a.used)
 		}

@@ -45,9 +45,11 @@ type endpointSet struct {
 	endpoints []*Endpoint
 	selector  balance.Selector
 	subsets   *subsets // nil: selector is for all requests
-	requests  *budget
-	retries   *budget
+	budgets   *budgets
 }
+
+// budgets are the limits of a cluster that its loops share.
+type budgets struct{ requests, retries, pending budget }
 
 // On returns the cluster's part on loop l, which only l's goroutine may use.
 func (c *Cluster) On(l loop.Loop) *Local { return c.locals[l.Index()] }
@@ -150,22 +152,23 @@ func (c *Cluster) publish() {
 	c.endpoints = kept
 	set.selector = c.config.Policy.build(weights, c.config.Choices)
 	set.subsets = newSubsets(&set.config, weights, metadata)
-	set.requests, set.retries = budgets(old, c.config.Limits, len(c.locals))
+	set.budgets = newBudgets(old, c.config.Limits, len(c.locals))
 	c.current.Store(set)
 	for _, l := range c.locals {
 		l.loop.Post(func() { l.apply(set) })
 	}
 }
 
-// budgets keeps what old counts when the limits are the same.
-func budgets(old *endpointSet, limits ClusterLimits, loops int) (requests, retries *budget) {
+// newBudgets keeps what old counts when the limits are the same.
+func newBudgets(old *endpointSet, limits ClusterLimits, loops int) *budgets {
 	if old != nil && old.config.Limits == limits {
-		return old.requests, old.retries
+		return old.budgets
 	}
-	requests, retries = new(budget), new(budget)
-	requests.init(limits.Requests, loops)
-	retries.init(limits.Retries, loops)
-	return requests, retries
+	b := new(budgets)
+	b.requests.init(limits.Requests, loops)
+	b.retries.init(limits.Retries, loops)
+	b.pending.init(limits.Pending, loops)
+	return b
 }
 
 func (c *Cluster) close() {

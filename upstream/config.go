@@ -87,11 +87,14 @@ type HostConfig struct {
 	TLSDisable bool
 }
 
-// ClusterLimits bounds a cluster, over all loops. Zero means no limit.
+// ClusterLimits bounds a cluster, over all loops. Zero means no limit, but for Pending.
 type ClusterLimits struct {
 	Connections int // max_connections, per endpoint
 	Requests    int // max_requests in flight, per cluster
 	Retries     int // max_retries in flight, per cluster
+	// Pending is max_pending_requests: those in flight that wait for a connection, or for a stream on one, per cluster. 0: 1024
+	// on each loop for each endpoint, 8192 where connections are multiplexed.
+	Pending int
 }
 
 // DNSConfig says how names are resolved. What is zero comes from File, or has resolv.conf's defaults.

@@ -92,6 +92,7 @@ func (h *host) push(w *Wait) {
 
 func (h *host) remove(w *Wait) {
 	w.lane.waiting--
+	h.local.pending.release()
 	h.hooks().Waiting(h.local.loop, h.local.cluster, -1)
 	if w.prev != nil {
 		w.prev.next = w.next

@@ -10,8 +10,8 @@ import (
 	"sluice/upstream/balance"
 )
 
-// maxWaiting bounds the requests that wait for a connection to one endpoint on one loop, and maxWaitingStreams those
-// that wait for a stream: a hundred of these are served by one connection.
+// maxWaiting bounds the requests that wait for a connection to one endpoint on one loop, where ClusterLimits.Pending does not,
+// and maxWaitingStreams those that wait for a stream: a hundred of these are served by one connection.
 const (
 	maxWaiting        = 1024
 	maxWaitingStreams = 8192
@@ -35,6 +35,7 @@ type Local struct {
 	rng      rand.PCG
 	requests allowance
 	retries  allowance
+	pending  allowance       // of requests that wait; without a limit it counts nothing
 	waits    *Wait           // free list
 	leases   *Lease          // free list, of multiplexed connections
 	lent     int             // leases that are not in it
@@ -54,11 +55,10 @@ type sharedCounts struct {
 }
 
 func newLocal(c *Cluster, l loop.Loop) *Local {
-	loc := &Local{cluster: c, loop: l, set: &endpointSet{requests: new(budget), retries: new(budget)}}
+	loc := &Local{cluster: c, loop: l, set: &endpointSet{budgets: new(budgets)}}
 	loc.rng.Seed(rand.Uint64(), rand.Uint64())
 	loc.turn = loc.rng.Uint64() >> 32 // loops that start at different turns spread their first requests
-	loc.requests.reset(loc.set.requests)
-	loc.retries.reset(loc.set.retries)
+	loc.resetBudgets()
 	return loc
 }
 
@@ -92,8 +92,7 @@ func (l *Local) apply(set *endpointSet) {
 			l.turns[i] = l.rng.Uint64() >> 32 // for the reason that turn starts so
 		}
 	}
-	l.requests.reset(set.requests)
-	l.retries.reset(set.retries)
+	l.resetBudgets()
 	for _, h := range old {
 		h.retire()
 	}
@@ -134,7 +133,7 @@ func (l *Local) Acquire(r *Request, x Exchange) (*Lease, *Wait, protocols.Reason
 		}
 	}
 	ln := h.lane(r.Protocol)
-	if ln.waiting >= maxWaitingStreams || !r.Protocol.Multiplexed && ln.waiting >= maxWaiting {
+	if !l.mayWait(ln) {
 		h.drop()
 		return nil, nil, protocols.ReasonOverflow
 	}
@@ -142,6 +141,24 @@ func (l *Local) Acquire(r *Request, x Exchange) (*Lease, *Wait, protocols.Reason
 	h.push(w)
 	h.dialMore()
 	return nil, w, protocols.ReasonNone
+}
+
+// resetBudgets makes the limits those of the set.
+func (l *Local) resetBudgets() {
+	l.requests.reset(&l.set.budgets.requests)
+	l.retries.reset(&l.set.budgets.retries)
+	l.pending.reset(&l.set.budgets.pending)
+}
+
+// mayWait takes one of the cluster's requests that may wait, or reports that there are enough of them. push counts it.
+func (l *Local) mayWait(ln *lane) bool {
+	switch {
+	case l.set.config.Limits.Pending > 0:
+		return l.pending.acquire()
+	case ln.protocol.Multiplexed && ln.waiting >= maxWaitingStreams, !ln.protocol.Multiplexed && ln.waiting >= maxWaiting:
+		return false
+	}
+	return l.pending.acquire()
 }
 
 // choose asks the balancer.

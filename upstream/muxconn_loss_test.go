@@ -257,3 +257,44 @@ func TestTooManyWait(t *testing.T) {
 	r.l.Advance(11 * time.Second)
 	r.checkIdle()
 }
+
+// max_pending_requests counts the requests that wait, on all loops, and takes the place of the limit for each endpoint and loop.
+func TestPendingLimit(t *testing.T) {
+	for limit, loops := range map[int][]*looptest.Loop{
+		3: {looptest.New(t), looptest.New(t, looptest.WithIndex(1))}, maxWaitingStreams + 10: {looptest.New(t)},
+	} {
+		cfg := rigConfig()
+		cfg.Limits.Pending = limit
+		r := newRig(t, cfg, loops...)
+		for _, l := range loops {
+			l.Hang(looptest.Addr("10.0.0.1", 80))
+		}
+		state := func(i int) string {
+			c := &call{l: loops[i]}
+			c.prepare(r)
+			c.l.Do(c.acquire)
+			return c.state()
+		}
+		waits := state(0)
+		for i := 1; i < limit; i++ {
+			if got := state(i % len(loops)); got != waits {
+				t.Fatalf("limit %d: request %d is %s", limit, i, got)
+			}
+		}
+		for i := range loops {
+			if got := state(i); got != "refused overflow" {
+				t.Errorf("limit %d: one more on loop %d is %s", limit, i, got)
+			}
+		}
+		for _, l := range loops {
+			l.Advance(11 * time.Second) // the connects have timed out
+		}
+		if got := state(len(loops) - 1); got != waits {
+			t.Errorf("limit %d: when none waits, one more is %s", limit, got)
+		}
+		for _, l := range loops {
+			l.Advance(11 * time.Second)
+		}
+		r.checkIdle()
+	}
+}

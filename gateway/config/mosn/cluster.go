@@ -139,6 +139,7 @@ func (r *reader) breaker(items []*node) upstream.ClusterLimits {
 		l.Connections = int(o.integer("max_connections", 0, math.MaxUint32))
 		l.Requests = int(o.integer("max_requests", 0, math.MaxUint32))
 		l.Retries = int(o.integer("max_retries", 0, math.MaxUint32))
+		l.Pending = int(o.integer("max_pending_requests", 0, math.MaxUint32))
 	}
 	return l
 }

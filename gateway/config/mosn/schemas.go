@@ -230,8 +230,7 @@ var hostSchema = newSchema("a host",
 )
 
 var breakerSchema = newSchema("a circuit breaker",
-	reads("max_connections", "max_requests", "max_retries"),
-	ignores("MOSN does not use it either", "max_pending_requests"),
+	reads("max_connections", "max_requests", "max_retries", "max_pending_requests"),
 )
 
 var lbConfigSchema = newSchema("lbconfig",
