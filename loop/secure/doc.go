@@ -37,7 +37,8 @@
 //
 // An idle connection has a Conn (about 250 bytes) and a tls.Conn without buffers: 4 KiB with TLS 1.2, 6 to 8 KiB with 1.3,
 // whatever it has carried. All buffers belong to the Engine; lent.go says how tls.Conn comes to use them. A handshake
-// that waits for its peer has a stack and a few buffers, about 10 KiB.
+// that waits for its peer has a stack and a few buffers, about 10 KiB, and what crypto/tls keeps of a message that has begun,
+// up to 256 KiB. A lobby (EngineOptions.Lobby) bounds all of it.
 //
 // Nothing of ours is allocated for what is read and written. crypto/tls allocates one or two objects of 24 bytes for each
 // record that it reads (its atLeastReader), and none for what it writes.

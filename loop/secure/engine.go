@@ -16,6 +16,10 @@ const (
 // maxHandshake bounds what a peer may send before the handshake is done, certificates included.
 const maxHandshake = 256 << 10
 
+// handshakeCost is about what a handshake costs that waits for its peer: a stack, a tls.Conn and a few buffers. What the peer has
+// sent comes on top: crypto/tls keeps parts of messages, of a certificate up to 256 KiB.
+const handshakeCost = 10 << 10
+
 // maxControl bounds what tls.Conn itself writes (answers to KeyUpdate) while the peer reads nothing.
 const maxControl = 16 << 10
 
@@ -70,6 +74,9 @@ type EngineOptions struct {
 	// MaxUnread is how much unconsumed plaintext a connection may keep; 0 means loop.MaxUnread. What the loop keeps of
 	// ciphertext comes on top.
 	MaxUnread int
+	// Lobby is where accepted connections wait until their handshakes are done: what they hold counts there, and who is made to
+	// leave has failed with ReasonOverload. Nil means one without a limit.
+	Lobby *loop.Lobby
 }
 
 // An Engine is TLS on one loop: the buffers and counters of its connections. All methods but Counters belong to the loop.
@@ -77,6 +84,7 @@ type Engine struct {
 	loop      loop.Loop
 	executor  Executor
 	home      *home
+	lobby     *loop.Lobby
 	thrift    thrift
 	maxUnread int
 	plain     []byte // what one call of Received decrypts
@@ -94,8 +102,11 @@ func NewEngine(l loop.Loop, o EngineOptions) *Engine {
 	if o.MaxUnread <= 0 {
 		o.MaxUnread = loop.MaxUnread
 	}
+	if o.Lobby == nil {
+		o.Lobby = new(loop.Lobby)
+	}
 	return &Engine{
-		loop: l, executor: o.Executor, home: newHome(l), maxUnread: o.MaxUnread,
+		loop: l, executor: o.Executor, home: newHome(l), lobby: o.Lobby, maxUnread: o.MaxUnread,
 		plain: make([]byte, readAhead+maxPlain), record: make([]byte, recordBuffer), inputs: findInputs(),
 	}
 }

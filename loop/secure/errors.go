@@ -17,7 +17,7 @@ type Reason uint8
 const (
 	ReasonNone              Reason = iota
 	ReasonTimeout                  // the handshake took too long
-	ReasonOverload                 // too many handshakes were under way
+	ReasonOverload                 // too many handshakes were under way, or they held too much
 	ReasonNotTLS                   // what came is no TLS
 	ReasonTooLarge                 // a ClientHello, or a handshake, longer than allowed
 	ReasonVersion                  // no version in common

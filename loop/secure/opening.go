@@ -20,6 +20,7 @@ type opening struct {
 	atLeast   int        // a shorter ClientHello is not complete
 	total     int        // bytes that the handshake has had
 	counted   bool       // among those waiting
+	guest     loop.Guest // of the engine's lobby, unless we dial
 }
 
 func newOpening(s *Conn, cfg *Config) *opening {
@@ -46,6 +47,28 @@ func (o *opening) Expired(*loop.Timer, time.Duration) {
 	}
 }
 
+// hold counts what the connection costs, n bytes of which wait with the loop. It may be too much: the connection has failed then.
+func (o *opening) hold(n int) {
+	if o.accept == nil {
+		return
+	}
+	cost := o.total
+	if n > 0 {
+		cost += loop.KeptSize(n)
+	}
+	if o.handshake != nil {
+		cost += handshakeCost
+	}
+	o.s.engine.lobby.Hold(&o.guest, o, cost)
+}
+
+// Evict implements loop.Evictable.
+func (o *opening) Evict() {
+	if o.s.phase < phaseOpen {
+		o.fail(ReasonOverload, loop.CloseNow)
+	}
+}
+
 func (o *opening) fail(r Reason, how loop.CloseMode) {
 	o.s.fail(&Error{Reason: r, Handshake: true}, how)
 }
@@ -57,6 +80,7 @@ func (o *opening) hello(b []byte) int {
 		limit = DefaultMaxHello
 	}
 	if len(b) < o.atLeast && len(b) <= limit {
+		o.hold(len(b))
 		return 0
 	}
 	_, length, ok := helloMessage(b)
@@ -69,6 +93,7 @@ func (o *opening) hello(b []byte) int {
 		o.fail(ReasonNotTLS, loop.CloseFlushed)
 	default:
 		o.atLeast = length
+		o.hold(len(b))
 	}
 	return 0
 }
@@ -103,6 +128,11 @@ func (o *opening) run(b []byte) {
 		o.fail(ReasonTooLarge, loop.CloseFlushed)
 		return
 	}
+	o.hold(0)
+	if o.s.phase != phaseHandshake {
+		return // there was no room
+	}
+	o.s.engine.lobby.Serve(&o.guest) // it is not the peer who is waited for
 	h.in, h.read = append(bufs.Get(n), b[:n]...), 0
 	h.out = bufs.Get(4096)
 	o.running = true
@@ -122,6 +152,8 @@ func (o *opening) feed(b []byte) int {
 		o.run(b[skip:])
 	case s.flags&flagFIN != 0:
 		o.fail(ReasonPeerClosed, loop.CloseNow)
+	default:
+		o.hold(len(b) - skip)
 	}
 	return skip
 }
@@ -174,6 +206,7 @@ func (o *opening) stepped() {
 	case h.over:
 		s.established()
 	default:
+		o.hold(0)
 		s.raw.Resume() // more records may be there, and those that were read are to be consumed
 	}
 }
@@ -230,6 +263,7 @@ func (s *Conn) accepted(o *opening) {
 // end stops the time limit.
 func (o *opening) end() {
 	o.s.engine.loop.Disarm(&o.timer)
+	o.s.engine.lobby.Leave(&o.guest)
 	if o.counted {
 		o.counted = false
 		o.s.engine.counters.waiting.Add(-1)

@@ -17,11 +17,12 @@ type rig struct {
 	engine         *secure.Engine
 	server, client *tls.Config
 	cfg            *secure.Config
+	lobby          loop.Lobby
 }
 
 func newRig(t testing.TB, version uint16) *rig {
 	r := &rig{t: t, l: looptest.New(t), ca: newAuthority(t)}
-	r.engine = secure.NewEngine(r.l.Loop, secure.EngineOptions{Executor: secure.Inline{}})
+	r.engine = secure.NewEngine(r.l.Loop, secure.EngineOptions{Executor: secure.Inline{}, Lobby: &r.lobby})
 	r.server, r.client = r.ca.pair(t, version)
 	r.cfg = &secure.Config{TLS: r.server}
 	return r
