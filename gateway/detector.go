@@ -34,6 +34,7 @@ func (d *detector) Received(c loop.Conn, b []byte) int {
 		return d.become(p).Received(c, b)
 	case maybe:
 		d.unread = len(b)
+		d.w.lobby.Hold(&d.guest, d, loop.KeptSize(len(b)))
 		return 0
 	case d.l.fallback != nil:
 		return d.fallBack().Received(c, b)
@@ -67,7 +68,10 @@ func (d *detector) become(p *protocols.Protocol) sessionKind {
 	return kind
 }
 
-func (d *detector) stop() { d.w.loop.Disarm(&d.timer) }
+func (d *detector) stop() {
+	d.w.loop.Disarm(&d.timer)
+	d.w.lobby.Leave(&d.guest)
+}
 
 // fallBack makes the connection one whose bytes nobody reads, as the listener's proxy asks for with unknown protocols.
 func (d *detector) fallBack() sessionKind {

@@ -106,10 +106,10 @@ func newGateway(cfg *config.Config, o Options) (*Gateway, error) {
 // build makes the workers of loops and gives them the configuration.
 func (g *Gateway) build(loops []loop.Loop) error {
 	for _, l := range loops {
-		g.workers = append(g.workers, newWorker(g, l))
+		g.workers = append(g.workers, newWorker(g, l, len(loops)))
 	}
 	var err error
-	if g.tls, err = newTransport(g.cfg, loops, g.log, g.options.CertificateInterval); err != nil {
+	if g.tls, err = newTransport(g.cfg, g.workers, g.log, g.options.CertificateInterval); err != nil {
 		return err
 	}
 	g.clusters = upstream.NewManager(loops, g.hooks())
@@ -146,6 +146,7 @@ func (g *Gateway) Start() error {
 	}
 	setMemoryPolicy(g.log)
 	g.declareLoopMetrics()
+	g.declareLobbyMetrics()
 	g.declareCodecMetrics()
 	g.declareTLSMetrics()
 	for _, l := range g.listeners {

@@ -27,6 +27,7 @@ type inspector struct {
 	l      *localListener // the listener's own chain
 	conn   loop.Conn
 	timer  loop.Timer
+	guest  loop.Guest
 	unread int // bytes that have come
 	need   int // fewer tell nothing new
 }
@@ -47,7 +48,7 @@ func (i *inspector) Received(_ loop.Conn, b []byte) int {
 	table := i.l.chains.table
 	switch {
 	case len(b) < i.need:
-		return 0
+		return i.wait()
 	case !secure.LooksLikeTLS(b):
 		return i.plain(b)
 	case !table.hello:
@@ -62,10 +63,16 @@ func (i *inspector) Received(_ loop.Conn, b []byte) int {
 		return i.encrypted(b, &hello)
 	case more > 0:
 		i.need = more
-		return 0
+		return i.wait()
 	default:
 		return i.plain(b) // a record that happens to begin like TLS
 	}
+}
+
+// wait leaves what has come with the loop, as far as there is room.
+func (i *inspector) wait() int {
+	i.l.w.lobby.Hold(&i.guest, i, loop.KeptSize(i.unread))
+	return 0
 }
 
 // encrypted goes on with a connection that begins with TLS.
@@ -97,7 +104,7 @@ func (i *inspector) plain(b []byte) int {
 // hand gives the connection, on which b has come, to a chain.
 func (i *inspector) hand(b []byte, outcome metrics.Inspection, l *localListener, terminate bool, name string) int {
 	w := i.l.w
-	w.loop.Disarm(&i.timer)
+	i.stop()
 	if w.draining != drainOff { // it has come too late, like those that are not accepted any more
 		i.conn.Close(loop.CloseFlushed, nil)
 		return len(b)
@@ -124,9 +131,8 @@ func (i *inspector) hand(b []byte, outcome metrics.Inspection, l *localListener,
 
 // refuse closes the connection.
 func (i *inspector) refuse(outcome metrics.Inspection) int {
-	w := i.l.w
-	w.loop.Disarm(&i.timer)
-	w.shard.Inc(i.l.counters.Inspected[outcome])
+	i.stop()
+	i.l.w.shard.Inc(i.l.counters.Inspected[outcome])
 	i.conn.Close(loop.CloseFlushed, nil)
 	return i.unread
 }
@@ -144,7 +150,12 @@ func (i *inspector) ReadClosed(loop.Conn, []byte) {
 func (i *inspector) Drained(loop.Conn) {}
 
 // Closed implements loop.Handler.
-func (i *inspector) Closed(loop.Conn, error) { i.l.w.loop.Disarm(&i.timer) }
+func (i *inspector) Closed(loop.Conn, error) { i.stop() }
+
+func (i *inspector) stop() {
+	i.l.w.loop.Disarm(&i.timer)
+	i.l.w.lobby.Leave(&i.guest)
+}
 
 // Expired implements loop.Expirer. In what a tcp_proxy carries the server may be the one that speaks first.
 func (i *inspector) Expired(*loop.Timer, time.Duration) {

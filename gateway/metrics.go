@@ -17,6 +17,7 @@ func DeclaredMetrics() []metrics.Declaration {
 	logging.NewManager(logging.Options{}).RegisterMetrics(g.registry)
 	accesslog.NewManager(slog.New(slog.DiscardHandler)).RegisterMetrics(g.registry)
 	g.declareLoopMetrics()
+	g.declareLobbyMetrics()
 	g.declareCodecMetrics()
 	g.declareTLSMetrics()
 	return g.registry.Declared()

@@ -73,6 +73,10 @@ func (m *mux) Received(c loop.Conn, b []byte) int {
 	}
 	m.obey()
 	m.armBy(m.codecDeadline())
+	if m.unread > 0 || m.guest.Waits() {
+		m.lodge(n)
+		m.armBy(m.headDeadline())
+	}
 	return n
 }
 
@@ -227,6 +231,7 @@ func (m *mux) Closed(loop.Conn, error) {
 func (m *mux) close(how loop.CloseMode, err error) {
 	m.phase = muxClosing
 	m.w.loop.Disarm(&m.timer)
+	m.w.lobby.Leave(&m.guest)
 	m.conn.Close(how, err)
 }
 

@@ -24,10 +24,19 @@ func (m *mux) deadline() time.Duration {
 	if m.first == nil {
 		return min(d, m.idleDeadline())
 	}
+	d = min(d, m.headDeadline())
 	for st := m.first; st != nil; st = st.nextInSession {
 		d = min(d, m.streamDeadline(st))
 	}
 	return d
+}
+
+// headDeadline is the limit on a frame, or a field block, that is incomplete.
+func (m *mux) headDeadline() time.Duration {
+	if m.unread == 0 || !m.incomplete() {
+		return never
+	}
+	return after(m.since, m.l.timeouts.Head)
 }
 
 // idleDeadline is how long the connection may go on without a stream.
@@ -81,6 +90,11 @@ func (m *mux) Expired(_ *loop.Timer, now time.Duration) {
 			next = m.first // others may have ended with it
 		}
 		st = next
+	}
+	if m.first != nil && m.headDeadline() <= now {
+		m.announceEnd(now)
+		m.refuse(&protocols.Error{Reason: protocols.ReasonHeadTimeout, Detail: protocols.ReasonHeadTimeout.Text()})
+		return
 	}
 	if m.first == nil && m.phase != muxClosing && m.idleDeadline() <= now {
 		m.idleExpired(now)

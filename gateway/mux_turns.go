@@ -23,6 +23,7 @@ func (m *mux) obey() {
 		m.conn.Pause()
 	case m.paused:
 		m.paused = false
+		m.since = m.w.loop.Now() // what has been left unread was not waited for
 		m.conn.Resume()
 	}
 }

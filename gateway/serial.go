@@ -59,6 +59,14 @@ func (s *serial) Opened(loop.Conn) {}
 
 // Received implements loop.Handler.
 func (s *serial) Received(c loop.Conn, b []byte) int {
+	n := s.receive(c, b)
+	if s.unread > 0 || s.guest.Waits() {
+		s.lodge(n)
+	}
+	return n
+}
+
+func (s *serial) receive(c loop.Conn, b []byte) int {
 	if s.phase == phaseClosing {
 		return len(b)
 	}
@@ -264,6 +272,7 @@ func (s *serial) Closed(_ loop.Conn, _ error) {
 func (s *serial) close(how loop.CloseMode, err error) {
 	s.phase = phaseClosing
 	s.w.loop.Disarm(&s.timer)
+	s.w.lobby.Leave(&s.guest)
 	s.conn.Close(how, err)
 }
 

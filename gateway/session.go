@@ -18,6 +18,7 @@ type session struct {
 	protocol       *protocols.Protocol
 	kind           sessionKind
 	timer          loop.Timer
+	guest          loop.Guest // of the loop's lobby; outside while the session is copied
 	next, prev     *session
 	received, sent uint64     // what countBytes has counted
 	serverName     string     // that the client has asked for by TLS, whoever ends it
@@ -94,6 +95,7 @@ func (s *session) begin(kind sessionKind) {
 // over ends what begin began; the connection has closed.
 func (s *session) over() {
 	s.w.loop.Disarm(&s.timer)
+	s.w.lobby.Leave(&s.guest)
 	s.w.sessions.remove(s)
 	s.countBytes()
 	if c, ok := s.codec.(protocols.Closer); ok {

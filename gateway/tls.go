@@ -8,7 +8,6 @@ import (
 
 	"sluice/gateway/certificates"
 	"sluice/gateway/config"
-	"sluice/loop"
 	"sluice/loop/secure"
 	"sluice/protocols"
 	"sluice/upstream"
@@ -49,7 +48,7 @@ type watched interface {
 }
 
 // newTransport makes what cfg needs of TLS; nil when that is nothing. Files are looked at at every interval; 0 is the usual one.
-func newTransport(cfg *config.Config, loops []loop.Loop, log *slog.Logger, every time.Duration) (*transport, error) {
+func newTransport(cfg *config.Config, workers []*worker, log *slog.Logger, every time.Duration) (*transport, error) {
 	used := false
 	for i := range cfg.Listeners {
 		cfg.Listeners[i].All(func(c *config.FilterChain) { used = used || c.TLS != nil })
@@ -81,9 +80,9 @@ func newTransport(cfg *config.Config, loops []loop.Loop, log *slog.Logger, every
 		t.clients[c.TLS] = client
 	}
 	t.workers = secure.NewWorkers(secure.WorkersOptions{})
-	for _, l := range loops {
-		o := secure.EngineOptions{Executor: t.workers}
-		t.down, t.up = append(t.down, secure.NewEngine(l, o)), append(t.up, secure.NewEngine(l, o))
+	for _, w := range workers {
+		o := secure.EngineOptions{Executor: t.workers, Lobby: &w.lobby}
+		t.down, t.up = append(t.down, secure.NewEngine(w.loop, o)), append(t.up, secure.NewEngine(w.loop, o))
 	}
 	t.stops = append(t.stops, t.tickets.RotateEvery(ticketLife))
 	return t, nil

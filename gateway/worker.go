@@ -31,6 +31,7 @@ type worker struct {
 	kept     int     // bytes of storage that they keep
 	active   int     // streams in progress
 	sessions sessionList
+	lobby    loop.Lobby
 	match    router.Input
 	request  upstream.Request
 	// toClient and toServer are what a stream encodes, piece is what filters have made of an event: none outlives its call.
@@ -48,9 +49,10 @@ type worker struct {
 	scratch  []byte // for text that is built before it is copied into a header
 }
 
-func newWorker(g *Gateway, l loop.Loop) *worker {
+func newWorker(g *Gateway, l loop.Loop, loops int) *worker {
 	w := &worker{g: g, loop: l, log: g.log, scratch: make([]byte, 0, 1024)}
 	w.rng.Seed(rand.Uint64(), rand.Uint64())
+	w.lobby.SetRoom(lobbyRoom(loops))
 	w.shard = g.registry.NewShard(l.Post)
 	return w
 }

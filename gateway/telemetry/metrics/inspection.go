@@ -12,11 +12,12 @@ const (
 	InspectionTimeout                      // what it sent in time was not enough
 	InspectionIncomplete                   // it ended before it had sent enough
 	InspectionTooLarge                     // its ClientHello is too large
+	InspectionOverload                     // too much was waited for, and it had waited longest
 	numInspections
 )
 
 func (i Inspection) String() string {
-	return [numInspections]string{"matched", "default", "plain", "no_chain", "timeout", "incomplete", "too_large"}[i]
+	return [numInspections]string{"matched", "default", "plain", "no_chain", "timeout", "incomplete", "too_large", "overload"}[i]
 }
 
 // Inspections is a counter for each outcome.
