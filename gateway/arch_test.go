@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -176,8 +178,15 @@ func TestNoInit(t *testing.T) {
 
 // TestFileLength fails when a file is longer than a person reads at once.
 func TestFileLength(t *testing.T) {
-	root := moduleRoot(t)
-	for _, name := range goFiles(t, root) {
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := goFiles(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			t.Fatal(err)
@@ -214,33 +223,46 @@ func (s source) position(n ast.Node) string {
 	return s.path + ":" + strconv.Itoa(at.Line)
 }
 
-// sources parses every file of the module but the tests: those may import what they like.
+// sources returns every file of the module but the tests: those may import what they like.
 func sources(t *testing.T) []source {
 	t.Helper()
-	root := moduleRoot(t)
-	var all []source
-	for _, name := range goFiles(t, root) {
+	all, err := parsed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// parsed is what sources returns: all rules are about the same files.
+var parsed = sync.OnceValues(func() (all []source, err error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return nil, err
+	}
+	names, err := goFiles(root)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
 		fset := token.NewFileSet()
 		file, err := parser.ParseFile(fset, filepath.Join(root, name), nil, parser.ParseComments)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		all = append(all, source{name, path.Dir(name), file, fset})
 	}
 	if len(all) == 0 {
-		t.Fatalf("no Go files below %s", root)
+		return nil, fmt.Errorf("no Go files below %s", root)
 	}
-	return all
-}
+	return all, nil
+})
 
 // goFiles lists the module's Go files, with "/" and from its root.
-func goFiles(t *testing.T, root string) []string {
-	t.Helper()
-	var names []string
-	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+func goFiles(root string) (names []string, err error) {
+	err = filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -256,23 +278,16 @@ func goFiles(t *testing.T, root string) []string {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return names
+	return names, err
 }
 
 // moduleRoot is the folder of go.mod, the parent of this package's.
-func moduleRoot(t *testing.T) string {
-	t.Helper()
-	root, err := filepath.Abs("..")
-	if err != nil {
-		t.Fatal(err)
+func moduleRoot() (root string, err error) {
+	if root, err = filepath.Abs(".."); err != nil {
+		return "", err
 	}
-	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
-		t.Fatal(err)
-	}
-	return root
+	_, err = os.Stat(filepath.Join(root, "go.mod"))
+	return root, err
 }
 
 func importPath(t *testing.T, spec *ast.ImportSpec) string {

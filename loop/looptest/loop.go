@@ -19,7 +19,8 @@ type Loop struct {
 	reactor  *loop.Reactor
 	t        testing.TB
 	sys      *system
-	peers    []*Peer
+	peers    []*Peer // all that there have been
+	live     []*Peer // of these, those to which something may still come
 	places   map[loop.Addr]place
 	dials    []loop.DialOptions
 	nextPort uint16
@@ -158,7 +159,7 @@ func (l *Loop) ConnectFrom(a loop.Acceptor, remote, local loop.Addr) *Peer {
 func (l *Loop) newPeer(remote, local loop.Addr) *Peer {
 	p := &Peer{l: l, remote: remote, local: local}
 	p.sock = l.sys.open(p)
-	l.peers = append(l.peers, p)
+	l.peers, l.live = append(l.peers, p), append(l.live, p)
 	return p
 }
 
@@ -196,10 +197,16 @@ func (l *Loop) Peers() []*Peer { return l.peers }
 
 // deliver gives the peers' scripts what has arrived, and reports whether there was anything.
 func (l *Loop) deliver() (busy bool) {
-	for i := 0; i < len(l.peers); i++ {
-		if l.peers[i].deliver() {
-			busy = true
+	n := 0
+	for i := 0; i < len(l.live); i++ { // scripts may add to it
+		p := l.live[i]
+		busy = p.deliver() || busy
+		if !p.over() {
+			l.live[n] = p
+			n++
 		}
 	}
+	clear(l.live[n:])
+	l.live = l.live[:n]
 	return busy
 }

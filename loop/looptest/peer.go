@@ -113,6 +113,9 @@ func (p *Peer) Remote() loop.Addr { return p.remote }
 // since its last call, or since Take if it is the first. f may keep b.
 func (p *Peer) OnReceive(f func(b []byte)) {
 	if p.receive == nil {
+		if p.over() {
+			p.l.live = append(p.l.live, p)
+		}
 		p.fresh = append(p.fresh, p.kept...)
 	}
 	p.receive = f
@@ -170,6 +173,9 @@ func (p *Peer) deliver() (busy bool) {
 	}
 	return busy
 }
+
+// over reports whether the loop has closed the connection, and the scripts have been told everything.
+func (p *Peer) over() bool { return p.sock.closed && p.eofTold && len(p.fresh) == 0 && p.outcome == settled }
 
 // Discard is Take without the copy.
 func (p *Peer) Discard() { p.kept = p.kept[:0] }
