@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"sluice/loop"
 	"sluice/loop/looptest"
 )
 
@@ -199,5 +201,52 @@ func TestRequestsThatWait(t *testing.T) {
 				t.Fatalf("limit %d: request %d is answered %q", limit, i, got)
 			}
 		}
+	}
+}
+
+// Clients that ask for much and read nothing cost less each the more there are, and get it all when they read again.
+func TestManyThatDoNotRead(t *testing.T) {
+	const clients, size = 3000, 300_000
+	r := newRig(t, plain(toCluster, ""))
+	r.upstream(answering(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size) + strings.Repeat("x", size)))
+	ask := func(window int) *looptest.Peer {
+		c := r.connect()
+		c.OnReceive(func([]byte) { c.Discard() })
+		c.Window(window)
+		c.Send(get)
+		r.l.Run()
+		return c
+	}
+	var peers []*looptest.Peer
+	for range clients {
+		peers = append(peers, ask(0))
+	}
+	w, buffered := r.g.workers[0], 0
+	r.l.Do(func() {
+		for s := w.sessions.first; s != nil; s = s.next {
+			buffered += s.conn.Buffered()
+		}
+	})
+	if most := stalledPart*mostHeld + clients*(loop.LowWater+mostReads); buffered > most || buffered != w.holds.stalled {
+		t.Errorf("%d bytes wait for clients that do not read, want %d at most; %d are accounted for", buffered, most, w.holds.stalled)
+	}
+	if c := ask(-1); c.Total() < size {
+		t.Errorf("a client that reads has got %d bytes", c.Total())
+	}
+	for i, c := range peers {
+		if i%3 == 0 {
+			c.Reset()
+		} else {
+			c.Window(-1)
+		}
+	}
+	r.l.Run()
+	for i, c := range peers {
+		if i%3 != 0 && c.Total() < size {
+			t.Fatalf("client %d has got %d bytes in the end", i, c.Total())
+		}
+	}
+	if w.holds.stalled != 0 || w.holds.reads() != loop.MaxRead {
+		t.Errorf("%d bytes are accounted for in the end, reads take %d", w.holds.stalled, w.holds.reads())
 	}
 }

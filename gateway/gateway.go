@@ -105,8 +105,9 @@ func newGateway(cfg *config.Config, o Options) (*Gateway, error) {
 
 // build makes the workers of loops and gives them the configuration.
 func (g *Gateway) build(loops []loop.Loop) error {
+	share := sharesOf(memoryLimit(), len(loops))
 	for _, l := range loops {
-		g.workers = append(g.workers, newWorker(g, l, len(loops)))
+		g.workers = append(g.workers, newWorker(g, l, share))
 	}
 	var err error
 	if g.tls, err = newTransport(g.cfg, g.workers, g.log, g.options.CertificateInterval); err != nil {

@@ -23,7 +23,7 @@ func (h *hold) waiting() int { return len(h.data) - h.off }
 // add keeps what ev says, except the first taken bytes of its data. It refuses when the loop's streams hold too much.
 func (h *hold) add(w *worker, ev *protocols.Event, taken int) bool {
 	if rest := ev.Data[taken:]; len(rest) > 0 {
-		if w.holds.held+len(rest) > maxHeld {
+		if w.holds.held+len(rest) > w.holds.most {
 			return false
 		}
 		w.holdMore(len(rest))
@@ -74,13 +74,14 @@ const (
 	// maxFreeHolds is how many bytes of free buffers of a class a loop keeps for later: slow readers give buffers back and
 	// want others all the time.
 	maxFreeHolds = 4 << 20
-	// maxHeld is how much all holds of a loop may have: past it, the streams that want more end.
-	maxHeld = 256 << 20
 )
 
 // What one read takes may have to be held whole. The more a loop holds, the less it reads at once, so that many slow readers
-// cost little each: 10 000 of them less than 70 MiB.
+// cost little each: 10 000 of them less than 70 MiB. Readers of HTTP/1 are slow one by one, each with a connection of its own that
+// has taken what it could: what they leave counts a quarter, and a connection then takes less (loop.Conn's Full), 10 000 of them
+// 300 MiB.
 const (
+	stalledPart         = 4
 	manyHeld, manyReads = 16 << 20, 16 << 10
 	mostHeld, mostReads = 32 << 20, 4 << 10
 )
@@ -92,6 +93,17 @@ func (w *worker) holdMore(n int) {
 	}
 	before := w.holds.reads()
 	w.holds.held += n
+	w.limitReads(before)
+}
+
+// stallMore notes that the output that clients of HTTP/1 do not take has grown by n bytes.
+func (w *worker) stallMore(n int) {
+	before := w.holds.reads()
+	w.holds.stalled += n
+	w.limitReads(before)
+}
+
+func (w *worker) limitReads(before int) {
 	if now := w.holds.reads(); now != before {
 		w.loop.LimitReads(now)
 	}
@@ -99,10 +111,10 @@ func (w *worker) holdMore(n int) {
 
 // reads is what one read of the loop may take.
 func (p *holdBuffers) reads() int {
-	switch {
-	case p.held >= mostHeld:
+	switch much := p.held + p.stalled/stalledPart; {
+	case much >= mostHeld:
 		return mostReads
-	case p.held >= manyHeld:
+	case much >= manyHeld:
 		return manyReads
 	}
 	return loop.MaxRead
@@ -110,8 +122,10 @@ func (p *holdBuffers) reads() int {
 
 // holdBuffers are a loop's free buffers of holds, and the account of all holds.
 type holdBuffers struct {
-	held int
-	free [holdClasses][][]byte
+	held    int
+	most    int // that all holds of the loop may have: past it, the streams that want more end
+	stalled int // output of HTTP/1 connections whose clients do not read
+	free    [holdClasses][][]byte
 }
 
 // holdClass is the class, and the size, of a buffer for n bytes.

@@ -59,6 +59,7 @@ func introduce(table *chainTable, chains [][]*localListener) {
 // newChain makes a chain of l, on every loop.
 func (g *Gateway) newChain(l *listener, c *config.FilterChain, tables map[string]*table) (locals []*localListener, err error) {
 	settings := g.settings(l.cfg, c, tables)
+	settings.limits.OwedOnLoop = g.workers[0].holds.most // which is the same on every loop
 	var filters func() *filter.Chain
 	if c.HTTP != nil {
 		if filters, err = compileFilters(g.filtersOf(c.HTTP)); err != nil {

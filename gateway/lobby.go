@@ -9,14 +9,11 @@ import (
 )
 
 // What clients have not said whole may cost so much memory: all of a process's, but not less than lobbyAtLeast on each loop,
-// which is some hundreds of handshakes under way.
+// which is some hundreds of handshakes under way. See sharesOf.
 const (
 	lobbyOfProcess = 64 << 20
 	lobbyAtLeast   = 4 << 20
 )
-
-// lobbyRoom is one loop's part.
-func lobbyRoom(loops int) int { return max(lobbyOfProcess/loops, lobbyAtLeast) }
 
 var errCrowded = &protocols.Error{Reason: protocols.ReasonOverflow,
 	Detail: "too many connections have sent a part of a message, and this one has waited longest for the rest"}

@@ -62,6 +62,37 @@ func watchHeap(percent int) {
 	}, percent)
 }
 
+// shares are what one of a process's loops may keep for others: holds (hold.go) and the lobby (lobby.go).
+type shares struct{ held, lobby int }
+
+// A loop keeps mostHeldOnLoop of holds at most. Together, loops keep no more than a part of the memory that the process may have,
+// but at least enough to work with.
+const (
+	mostHeldOnLoop  = 256 << 20
+	leastHeldOnLoop = 8 << 20
+	heldPart        = 4  // of the memory
+	lobbyPart       = 16 // of the memory
+)
+
+// sharesOf divides memory bytes, 0 for no limit, among loops.
+func sharesOf(memory int64, loops int) shares {
+	s := shares{held: mostHeldOnLoop, lobby: lobbyOfProcess / loops}
+	if memory > 0 {
+		s.held = min(s.held, max(int(memory/heldPart)/loops, leastHeldOnLoop))
+		s.lobby = min(s.lobby, int(memory/lobbyPart)/loops)
+	}
+	s.lobby = max(s.lobby, lobbyAtLeast)
+	return s
+}
+
+// memoryLimit is how much memory the process may have, as GOMEMLIMIT or its control group says; 0 for no limit.
+func memoryLimit() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 { // it only asks
+		return limit
+	}
+	return cgroupLimit()
+}
+
 // cgroupLimit is the memory limit of the process's control group (version 2 or 1), 0 for none.
 func cgroupLimit() int64 {
 	for _, path := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {

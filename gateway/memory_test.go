@@ -52,6 +52,26 @@ func TestFreeListsAreBounded(t *testing.T) {
 	give(10, 10)
 }
 
+// What loops keep is a part of the memory that the process may have.
+func TestShares(t *testing.T) {
+	for _, x := range []struct {
+		memory int64
+		loops  int
+		want   shares
+	}{
+		{0, 1, shares{256 << 20, 64 << 20}},
+		{0, 4, shares{256 << 20, 16 << 20}},
+		{0, 64, shares{256 << 20, 4 << 20}},
+		{64 << 30, 4, shares{256 << 20, 16 << 20}},
+		{512 << 20, 2, shares{64 << 20, 16 << 20}},
+		{64 << 20, 4, shares{8 << 20, 4 << 20}},
+	} {
+		if got := sharesOf(x.memory, x.loops); got != x.want {
+			t.Errorf("%d bytes, %d loops: %+v, want %+v", x.memory, x.loops, got, x.want)
+		}
+	}
+}
+
 // The more a loop holds, the less it reads at once.
 func TestReadsWhileMuchIsHeld(t *testing.T) {
 	w := newRig(t, plain(toCluster, "")).g.workers[0]

@@ -36,6 +36,7 @@ type serial struct {
 	moved  time.Duration // when the phase began, or bytes last moved
 	// buffered is the output that waited when the timer last looked: less of it means that the client reads.
 	buffered int
+	stalled  int // the output that waited when the client was last found not to take it
 	unread   int // bytes that Decode has left with the loop
 	phase    phase
 	eof      bool // the client has closed its sending direction
@@ -77,7 +78,7 @@ func (s *serial) receive(c loop.Conn, b []byte) int {
 	now := s.w.loop.Now()
 	n := 0
 	for starts := 0; ; starts++ {
-		if s.stream == nil && c.Buffered() > loop.HighWater {
+		if s.stream == nil && s.full() {
 			// A client that sends requests and reads no answers must not make us keep them: Drained goes on.
 			s.unread = len(b) - n
 			s.moved = now
@@ -223,7 +224,21 @@ func (s *serial) wake() {
 }
 
 // full implements carrier.
-func (s *serial) full() bool { return s.conn.Buffered() > loop.HighWater }
+func (s *serial) full() bool {
+	if !s.conn.Full() {
+		return false
+	}
+	s.stalls(s.conn.Buffered())
+	return true
+}
+
+// stalls accounts for the output that the client does not take: n bytes.
+func (s *serial) stalls(n int) {
+	if n != s.stalled {
+		s.w.stallMore(n - s.stalled)
+		s.stalled = n
+	}
+}
 
 // endOutput implements carrier.
 func (s *serial) endOutput() { s.conn.CloseWrite() }
@@ -251,6 +266,7 @@ func (s *serial) endInput(rest []byte) {
 
 // Drained implements loop.Handler.
 func (s *serial) Drained(loop.Conn) {
+	s.stalls(0)
 	s.moved = s.w.loop.Now()
 	if s.stream != nil {
 		s.stream.flushAnswer()
@@ -261,6 +277,7 @@ func (s *serial) Drained(loop.Conn) {
 
 // Closed implements loop.Handler.
 func (s *serial) Closed(_ loop.Conn, _ error) {
+	s.stalls(0)
 	s.phase = phaseClosing
 	if s.stream != nil {
 		s.stream.gone(protocols.ReasonClientGone)

@@ -25,7 +25,7 @@ func (s *serial) deadline() time.Duration {
 		return after(s.moved, t.Head)
 	case phaseIdle:
 		switch {
-		case s.conn.Buffered() > loop.HighWater:
+		case s.conn.Full():
 			return after(s.moved, t.Progress)
 		case !s.codec.Status().Idle:
 			return after(s.moved, t.Head) // for what is left of a request that was answered early
@@ -78,7 +78,7 @@ func (s *serial) Expired(_ *loop.Timer, now time.Duration) {
 		s.timeout(protocols.ReasonIdleTimeout)
 	case phaseIdle:
 		switch {
-		case s.conn.Buffered() > loop.HighWater:
+		case s.conn.Full():
 			s.w.shard.Inc(s.l.counters.Failed[protocols.ReasonSlowReader])
 			s.close(loop.CloseReset, nil)
 		case !s.codec.Status().Idle:

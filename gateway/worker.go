@@ -49,10 +49,11 @@ type worker struct {
 	scratch  []byte // for text that is built before it is copied into a header
 }
 
-func newWorker(g *Gateway, l loop.Loop, loops int) *worker {
+func newWorker(g *Gateway, l loop.Loop, s shares) *worker {
 	w := &worker{g: g, loop: l, log: g.log, scratch: make([]byte, 0, 1024)}
 	w.rng.Seed(rand.Uint64(), rand.Uint64())
-	w.lobby.SetRoom(lobbyRoom(loops))
+	w.lobby.SetRoom(s.lobby)
+	w.holds.most = s.held
 	w.shard = g.registry.NewShard(l.Post)
 	return w
 }

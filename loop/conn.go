@@ -34,7 +34,7 @@ const (
 	flagReady                           // on the ready list
 	flagDirty                           // on the dirty list
 	flagBlocked                         // the kernel took less than it was given
-	flagHigh                            // output was above HighWater: Drained is owed
+	flagHigh                            // output was above the high-water mark: Drained is owed
 	flagFIN                             // a FIN is to follow the output
 	flagFINSent                         // the FIN is sent
 	flagConnected                       // connect was established at once: Opened is due

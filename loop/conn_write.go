@@ -7,6 +7,16 @@ const errAgain = syscall.EAGAIN
 // Buffered implements Conn.
 func (c *conn) Buffered() int { return len(c.out) - c.sent }
 
+// Full implements Conn.
+func (c *conn) Full() bool {
+	n := c.Buffered()
+	if n <= LowWater || n <= c.r.readMost && n <= HighWater {
+		return false
+	}
+	c.flags |= flagHigh
+	return true
+}
+
 // Reserve implements Conn.
 func (c *conn) Reserve(n int) []byte {
 	switch {

@@ -29,7 +29,8 @@ type Loop interface {
 	Gather(below Conn, l Layer)
 	Yield(below Conn, l Layer)
 	// LimitReads sets how many bytes one read takes, of any connection: MaxRead at first, and never more. Who must keep
-	// what is read can so keep less of many connections.
+	// what is read can so keep less of many connections. Less than HighWater is the high-water mark for Conn.Full, too, but
+	// for LowWater at least.
 	LimitReads(n int)
 	// ReadCount is how many reads have brought bytes: how busy the loop's connections are.
 	ReadCount() uint64
@@ -45,6 +46,8 @@ type Conn interface {
 	Commit(b []byte)
 	Write(b []byte)
 	Buffered() int
+	// Full reports whether Buffered is above the high-water mark: producers should pause. Drained follows.
+	Full() bool
 
 	// Pause stops reading and calls of Received. Resume undoes it and, when bytes were left unconsumed, makes the loop
 	// call Received with them in its next round even if the peer sends nothing more; it may be called on a connection
@@ -96,7 +99,7 @@ type Handler interface {
 	// a paused connection is resumed and has been given everything in front of the FIN. Received may still be called
 	// afterwards if bytes are left and Resume asks for them. The connection stays open for writing.
 	ReadClosed(c Conn, rest []byte)
-	// Drained says that Buffered has fallen to LowWater or less after it had been above HighWater.
+	// Drained says that Buffered has fallen to LowWater or less after it had been above HighWater, or Full.
 	Drained(c Conn)
 	// Closed is the last call. err is why: what Close was given, or the system's error (a syscall.Errno), or one of
 	// this package's. After ReadClosed, and when both directions have ended, the connection waits for Close.

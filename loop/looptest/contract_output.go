@@ -12,6 +12,7 @@ func outputTests() []contractTest {
 	return []contractTest{
 		{name: "what was written before a callback returns leaves in order", run: testWriteOrder, whole: true},
 		{name: "a slow reader: Buffered grows, Drained is called", run: testDrained},
+		{name: "a slow reader of a loop that limits reads: less makes it full", run: testDrainedEarly},
 		{name: "output above the high-water mark does not wait", run: testManyWrites},
 		{name: "long writes arrive whole", run: testLongWrites},
 		{name: "gathered writes arrive", run: testGather},
@@ -43,15 +44,23 @@ func testWriteOrder(t *testing.T, w World) {
 	})
 }
 
-func testDrained(t *testing.T, w World) {
+func testDrained(t *testing.T, w World) { drained(t, w, loop.MaxRead, loop.HighWater) }
+
+// testDrainedEarly has a loop that limits reads: connections are full with less.
+func testDrainedEarly(t *testing.T, w World) {
+	drained(t, w, 20_000, 20_000)
+	drained(t, w, 4096, loop.LowWater)
+}
+
+func drained(t *testing.T, w World, reads, mark int) {
 	h := &recorder{}
 	r := accepted(w, h)
 	r.Stall()
 	data := pattern(24 << 20)
 	sent := 0
 	fill := func(c loop.Conn) {
-		for sent < len(data) && c.Buffered() <= loop.HighWater {
-			n := min(40_000, len(data)-sent)
+		for sent < len(data) && !c.Full() {
+			n := min(mark/2+7000, len(data)-sent)
 			c.Write(data[sent : sent+n])
 			sent += n
 		}
@@ -62,10 +71,10 @@ func testDrained(t *testing.T, w World) {
 		}
 		fill(c)
 	}
-	w.Do(func() { fill(h.conn) })
+	w.Do(func() { h.conn.Loop().LimitReads(reads); fill(h.conn) })
 	w.Pass(50 * time.Millisecond)
 	w.Do(func() {
-		if n := h.conn.Buffered(); n <= loop.LowWater || n > loop.HighWater+40_000 {
+		if n := h.conn.Buffered(); n <= loop.LowWater || n > mark+mark/2+8000 {
 			t.Errorf("%d bytes are buffered for a reader that is stalled", n)
 		}
 		if sent == len(data) {
@@ -78,6 +87,7 @@ func testDrained(t *testing.T, w World) {
 	if !bytes.Equal(r.Got(), data) {
 		t.Error("the bytes differ")
 	}
+	w.Do(func() { h.conn.Loop().LimitReads(loop.MaxRead) })
 }
 
 // testManyWrites writes more than the high-water mark in small pieces: a socket that takes it all never makes the

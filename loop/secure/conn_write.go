@@ -59,6 +59,9 @@ func (s *Conn) Write(b []byte) {
 	s.Commit(append(s.Reserve(len(b)), b...))
 }
 
+// Full implements loop.Conn. What is gathered is no more than a record; the socket has the rest.
+func (s *Conn) Full() bool { return s.raw.Full() }
+
 // sending reports whether output is still accepted.
 func (s *Conn) sending() bool { return s.phase <= phaseOpen && s.flags&flagShut == 0 }
 
