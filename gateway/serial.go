@@ -71,7 +71,7 @@ func (s *serial) receive(c loop.Conn, b []byte) int {
 	if s.phase == phaseClosing {
 		return len(b)
 	}
-	if s.stream != nil && s.stream.holding() {
+	if s.stream != nil && s.stream.holding() && !s.stream.wantsTunnel() { // the codec is to know what comes ahead of a tunnel
 		s.unread = len(b)
 		return 0
 	}

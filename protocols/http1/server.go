@@ -150,6 +150,9 @@ func (c *server) decodeHead(b []byte, sink protocols.Sink) (n int, more bool, v 
 		return n, false, v, ruleOK
 	}
 	c.begin(&q, h)
+	if q.tunnel && n+q.fields.end < len(b) {
+		c.traits |= sentAhead // the sink may answer, or pause
+	}
 	v = c.emit(sink, protocols.Event{Kind: protocols.KindHead, Stream: c.stream, Header: h,
 		End: q.body == bodyNone && !q.tunnel})
 	return n + q.fields.end, true, v, ruleOK

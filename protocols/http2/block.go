@@ -140,8 +140,10 @@ func (c *conn) readRequestBlock(t *call, f frame, block []byte) rule {
 		// Whoever does not read its answers may not ask for more of them.
 		c.refuseStream(t, id)
 		return ruleOK
-	case q.rule == ruleHeadLarge:
-		return c.answerLarge(t, id, end)
+	case q.rule == ruleHeadLarge: // RFC 6585 section 5
+		return c.answer(t, id, end, "431", q.rule)
+	case q.rule == ruleExpect:
+		return c.answer(t, id, end, "417", q.rule)
 	case q.rule != ruleOK:
 		c.fates.set(id, fateResetHere)
 		return c.refuse(t, id, q.rule)
@@ -178,18 +180,18 @@ func (c *conn) open(t *call, id uint32, q *head, end bool) rule {
 	return ruleOK
 }
 
-// answerLarge answers a request whose head is over its limits, and which nobody has seen: 431 (RFC 6585 section 5).
-func (c *conn) answerLarge(t *call, id uint32, end bool) rule {
+// answer answers a request that breaks r, and which nobody has seen.
+func (c *conn) answer(t *call, id uint32, end bool, status string, r rule) rule {
 	c.env.Counts.Refused++
 	b := c.enc.Begin(c.loop.block[:0])
-	c.loop.block = c.enc.AppendPseudo(b, pseudoStatus, []byte("431"))
+	c.loop.block = c.enc.AppendPseudo(b, pseudoStatus, []byte(status))
 	c.writeBlock(t.out, id, c.loop.block, true)
 	c.fates.set(id, fateClosed)
 	if !end {
 		c.fates.set(id, fateResetHere)
 		c.writeReset(t.out, id, codeNone)
 	}
-	return c.fault(ruleHeadLarge)
+	return c.fault(r)
 }
 
 // readNowhere reads a field block of a stream that is in no table and not new: only HPACK's state matters.

@@ -35,7 +35,7 @@ var (
 
 	// looked at are the fields that a head's decoder does more with than to check and copy.
 	looked = ofConnections | protocols.NameSetOf(protocols.NameTE, protocols.NameHost, protocols.NameContentLength,
-		protocols.NameCookie, protocols.NamePriority, protocols.NameHTTP2Settings)
+		protocols.NameCookie, protocols.NamePriority, protocols.NameExpect, protocols.NameHTTP2Settings)
 
 	// notInTrailers are the fields that must not come behind the body: who merges them into the head frames, routes or
 	// authorises the message anew (RFC 9110 section 6.5.1).
@@ -158,6 +158,12 @@ func (q *head) special(f *hpack.Field) rule {
 			return ruleTE
 		case q.h.Has(protocols.NameTE):
 			return ruleOK
+		}
+	case protocols.NameExpect:
+		// RFC 9110 section 10.1.1: "A server that receives an Expect field value containing a member other than 100-continue
+		// MAY respond with a 417 (Expectation Failed) status code".
+		if q.kind == kindRequest && !protocols.EqualFold(f.Value, "100-continue") {
+			return ruleExpect
 		}
 	case protocols.NameHost:
 		if q.kind != kindRequest {

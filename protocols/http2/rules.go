@@ -75,6 +75,7 @@ const (
 	ruleValueByte
 	ruleConnectionField
 	ruleTE
+	ruleExpect
 	ruleLengthDigits
 	ruleLengthRepeated
 	ruleLengthSum
@@ -168,6 +169,7 @@ var ruleTable = [numRules]struct {
 	ruleNameByte:          {codeProtocol, protocolError, "a byte in a field name that is upper case or not of a token (RFC 9113 section 8.2.1)"},
 	ruleValueByte:         {codeProtocol, protocolError, "a control byte in a field value, or white space around it (RFC 9113 section 8.2.1)"},
 	ruleConnectionField:   {codeProtocol, protocolError, "a field of HTTP/1 connections (RFC 9113 section 8.2.2)"},
+	ruleExpect:            {codeNone, protocols.ReasonExpectationFailed, "expect is something other than 100-continue (RFC 9110 section 10.1.1)"},
 	ruleTE:                {codeProtocol, protocolError, "te is something other than trailers (RFC 9113 section 8.2.2)"},
 	ruleLengthDigits:      {codeProtocol, protocolError, "content-length is not a decimal number that can be counted (RFC 9110 section 8.6)"},
 	ruleLengthRepeated:    {codeProtocol, protocolError, "two content-length fields that differ (RFC 9110 section 8.6)"},

@@ -125,6 +125,24 @@ func TestOddRequests(t *testing.T) {
 	}
 }
 
+// Expect is 100-continue or refused, as in HTTP/1: servers behind us that look for the word anywhere in the field wait where
+// others don't.
+func TestExpect(t *testing.T) {
+	for value, want := range map[string]string{"100-continue": "", "100-Continue": "", "": "417", "y 100-continue": "417", "100-continue, x": "417"} {
+		for _, end := range []bool{true, false} {
+			e := server(t, protocols.Limits{})
+			e.recv(new(script).headers(1, end, append(requestLine("POST"), "expect", value)...))
+			got := e.frames()
+			switch {
+			case want == "" && len(got) != 0, want != "" && (len(got) == 0 || got[0] != "HEADERS 1 :status=417 END"):
+				t.Errorf("%q, complete %t: %q", value, end, got)
+			case want != "" && (len(e.sink.Take()) != 0 || end == (len(got) == 2 && got[1] == "RST_STREAM 1 NO_ERROR")):
+				t.Errorf("%q, complete %t: %q, and the request was passed on, or the client not told to stop", value, end, got)
+			}
+		}
+	}
+}
+
 // What is wrong with the connection ends it with a GOAWAY that says why.
 func TestConnectionErrors(t *testing.T) {
 	begun := func() *script { return new(script).get(1) }
