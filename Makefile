@@ -55,7 +55,7 @@ pgo: go-exists ## take the profile that the compiler optimises with anew (3 minu
 	$(GO) tool pprof -proto -output cmd/sluice/default.pgo bin/pgo/*.pprof
 
 interop: test-needs ## programs of others through the gateway; SOFABolt's Java library needs java, mvn and Maven's registry
-	$(GO) test -count=1 -v -timeout 30m -run '^Test(SOFABolt|GRPCInterop)' ./gateway/e2e
+	$(GO) test -count=1 -v -timeout 30m -run '^Test(SOFABolt|GRPCInterop)' ./gateway/e2e -calls 100000
 
 cover: go-exists ## test coverage, in coverage.html
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...

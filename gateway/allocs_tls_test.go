@@ -3,37 +3,14 @@
 package gateway
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
-	"fmt"
-	"math/big"
 	"net"
-	"strings"
 	"testing"
 	"time"
 
 	"sluice/loop/looptest"
 )
-
-// inlinePair is a certificate that is good for a test, and its key, both as PEM text.
-func inlinePair(t *testing.T) (chain, key string) {
-	t.Helper()
-	private, errKey := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"a.test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, errDER := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	secret, errSecret := x509.MarshalPKCS8PrivateKey(private)
-	if err := errors.Join(errKey, errDER, errSecret); err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
-}
 
 // A secured is a client's tls.Conn over a peer of a simulated loop. During the handshake its Read waits for the bytes that
 // pump brings, later it finds them there.
@@ -91,9 +68,7 @@ func (r *rig) secure(cfg *tls.Config) (*tls.Conn, *secured) {
 // TestTLSPathAllocatesNothing: of ours. crypto/tls allocates an atLeastReader of 24 bytes for each read of a record from its
 // net.Conn (Conn.readFromUntil), here one for the request at the gateway and one for the answer at the client.
 func TestTLSPathAllocatesNothing(t *testing.T) {
-	chain, key := inlinePair(t)
-	doc := strings.Replace(plain(toCluster, ""), `"filter_chains":[{`,
-		fmt.Sprintf(`"filter_chains":[{"tls_context":{"status":true,"cert_chain":%q,"private_key":%q},`, chain, key), 1)
+	doc := tlsDoc(t)
 	for name, version := range map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, doc)

@@ -202,6 +202,7 @@ func (c *codecConn) wantCall(t *testing.T, service, body, want string) {
 
 // TestBoltSample: MOSN's configuration for Bolt serves as it stands, but for the addresses.
 func TestBoltSample(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	doc, err := os.ReadFile("../config/mosn/testdata/samples/bolt_client.json")
 	if err != nil {
@@ -223,6 +224,7 @@ func TestBoltSample(t *testing.T) {
 // TestOnePortForAll: curl, an h2c client and a Bolt client use one port at the same time, and bytes of another protocol go to
 // tcp_proxy.
 func TestOnePortForAll(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	web := w.handler(func(rw http.ResponseWriter, r *http.Request) { fmt.Fprintf(rw, "web %s", r.URL.Path) })
 	other := w.server(func(_ int, p *peer) {
@@ -281,7 +283,7 @@ func TestOnePortForAll(t *testing.T) {
 		}
 	})
 	all.Wait()
-	metrics := scrape(t, w.client(), "http://"+g.AdminAddr()+"/metrics")
+	metrics := g.metrics()
 	for protocol, want := range map[string]int{"Http1": rounds / 4, "Http2": 1, "bolt": 1, "tcp": rounds} {
 		if n := metrics[`sluice_downstream_connections_detected_total{listener="l",protocol="`+protocol+`"}`]; n != want {
 			t.Errorf("%v connections of %s, want %v", n, protocol, want)
@@ -307,23 +309,4 @@ func exchangeLine(addr, line string) (string, error) {
 	}
 	b, err := io.ReadAll(c)
 	return string(b), err
-}
-
-// A client that says nothing is one whose server speaks first, when there is a filter for it.
-func TestFallbackForSilence(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it waits for as long as a client may be silent")
-	}
-	w := newWorld(t)
-	server := w.server(func(_ int, p *peer) { _, _ = io.WriteString(p, "220 ready\r\n") })
-	doc := strings.Replace(sketch{speaks: "Auto", hosts: []string{server}, proxy: quiet + `,"fallback_for_unknown_protocol":true`}.String(),
-		`"fallback_for_unknown_protocol":true}}`, `"fallback_for_unknown_protocol":true}},{"type":"tcp_proxy","config":{"cluster":"c"}}`, 1)
-	addr := w.start(doc).addr("l")
-	if got, err := exchangeLine(addr, ""); got != "220 ready\r\n" || err != nil {
-		t.Errorf("%q, %v", got, err)
-	}
-	// The server closes without having read the byte, which is a RST behind its greeting.
-	if got, _ := exchangeLine(addr, "\x01"); got != "220 ready\r\n" {
-		t.Errorf("behind a byte that Bolt could begin with: %q", got)
-	}
 }

@@ -19,15 +19,35 @@ import (
 	"time"
 )
 
-// TestCommand is what needs a process: the built command, without the race detector, as it is shipped.
-func TestCommand(t *testing.T) {
+// built is where the command was built, once for all tests. It stays in bin/, where the next build finds it.
+var built = sync.OnceValues(func() (bin string, err error) {
+	bin, err = filepath.Abs("../../bin/e2e/sluice")
+	if err != nil {
+		return "", err
+	}
+	if out, err := exec.Command("go", "build", "-o", bin, "sluice/cmd/sluice").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the command: %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
+// command is the path of the command, without the race detector, as it is shipped.
+func command(t *testing.T) string {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("it builds the command")
 	}
-	bin := filepath.Join(t.TempDir(), "sluice")
-	if out, err := exec.Command("go", "build", "-o", bin, "sluice/cmd/sluice").CombinedOutput(); err != nil {
-		t.Fatalf("building the command: %v\n%s", err, out)
+	bin, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
+	return bin
+}
+
+// TestCommand is what needs a process: the built command.
+func TestCommand(t *testing.T) {
+	t.Parallel()
+	bin := command(t)
 	for name, test := range map[string]func(t *testing.T, w *world, bin string){
 		"two hops in two processes": twoProcesses,
 		"slow reader":               slowReader,

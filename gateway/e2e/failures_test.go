@@ -49,6 +49,7 @@ func (w *world) wantReply(c *http.Client, addr string, status int, reason string
 }
 
 func TestConnectFailures(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	c := w.client()
 	w.wantReply(c, w.proxy(sketch{hosts: []string{w.refusing()}}), 502, "connect_failed")
@@ -60,6 +61,7 @@ func TestConnectFailures(t *testing.T) {
 
 // TestNextEndpoint: nothing was sent, so every request may try the next endpoint, with its body.
 func TestNextEndpoint(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.handler(func(rw http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
@@ -94,6 +96,7 @@ func (w *world) holdOpen(seen *atomic.Int32) string {
 }
 
 func TestRouteTimeout(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var seen atomic.Int32
 	c := w.client()
@@ -119,6 +122,7 @@ func TestRouteTimeout(t *testing.T) {
 
 // TestTryTimeout: a try that hangs is given up for another one.
 func TestTryTimeout(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var seen atomic.Int32
 	upstream := w.server(func(n int, p *peer) {
@@ -148,6 +152,7 @@ func TestTryTimeout(t *testing.T) {
 
 // TestRetryOnStatus gives an answer up when the policy says so, and the last one counts.
 func TestRetryOnStatus(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		policy string
 		fails  int32
@@ -186,6 +191,7 @@ func TestRetryOnStatus(t *testing.T) {
 
 // TestMaxRequests: the request above the limit is refused at once, and the place is free again afterwards.
 func TestMaxRequests(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	arrived, release := make(chan struct{}), make(chan struct{})
 	upstream := w.handler(func(rw http.ResponseWriter, _ *http.Request) {
@@ -219,6 +225,7 @@ func TestMaxRequests(t *testing.T) {
 
 // TestMaxConnections: requests wait for the one connection, a bounded number of them; the next is refused.
 func TestMaxConnections(t *testing.T) {
+	t.Parallel()
 	const waiting = 1024
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < 3*waiting {
@@ -274,6 +281,7 @@ func TestMaxConnections(t *testing.T) {
 
 // TestNobodyStarves: two loops share an endpoint that takes one connection, so they take turns.
 func TestNobodyStarves(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var active, most atomic.Int32
 	upstream := w.handler(func(rw http.ResponseWriter, _ *http.Request) {
@@ -311,6 +319,7 @@ func TestNobodyStarves(t *testing.T) {
 
 // TestBodyLimit refuses a body that is announced to be too large, and one that grows too large.
 func TestBodyLimit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.handler(func(rw http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body) // cut when it is too large
@@ -340,6 +349,7 @@ func TestBodyLimit(t *testing.T) {
 
 // TestClientTimeouts: a client that says nothing, or stops within a head or a body.
 func TestClientTimeouts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	silent := w.server(func(_ int, p *peer) { _, _ = io.Copy(io.Discard, p.r) })
 	addr := w.proxy(sketch{hosts: []string{silent}, proxy: quiet + `,"timeouts":{"head":"50ms","progress":"50ms"}`})

@@ -26,6 +26,7 @@ var requestID = regexp.MustCompile(`X-Request-Id: [0-9a-f]{32}\r\n`)
 
 // TestForwardedFields: what upstreams are told about the client, and what a client may say about itself.
 func TestForwardedFields(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.received()
 	const (
@@ -89,6 +90,7 @@ func sorted(head string) string {
 
 // TestVia10 names the version in which a message was received.
 func TestVia10(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.server(func(_ int, p *peer) {
 		if head := p.head(); !strings.Contains(head, "\r\nVia: 1.0 sluice\r\n") {
@@ -105,6 +107,7 @@ func TestVia10(t *testing.T) {
 
 // TestRequestIDs are different for every request.
 func TestRequestIDs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	url := "http://" + w.proxy(sketch{loops: 2, hosts: []string{w.received()}, proxy: `"forwarded":{}`})
 	seen := map[string]bool{}
@@ -121,6 +124,7 @@ func TestRequestIDs(t *testing.T) {
 
 // TestRoutes sends requests through the actions of a route, end to end.
 func TestRoutes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	addr := w.proxy(sketch{hosts: []string{w.received()}, rules: `
 		{"match":{"path":"/direct"},"direct_response":{"status":418,"body":"teapot"}},
@@ -157,6 +161,7 @@ func TestRoutes(t *testing.T) {
 // TestDirectResponseToUpload: the body of a request that is answered here is dropped, or the connection ends; it is
 // never taken for a request.
 func TestDirectResponseToUpload(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	addr := w.proxy(sketch{rules: `{"match":{"prefix":"/direct"},"direct_response":{"status":200,"body":"here"}},`})
 	for _, n := range []int{10, 1 << 20} {

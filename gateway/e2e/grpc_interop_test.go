@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,6 +20,7 @@ func (w *world) grpcServer(args ...string) string {
 // TestGRPCInterop runs every case of grpc-go's interoperability client that needs no TLS through the gateway. The other
 // cases are about credentials: see TestTLSGRPCInterop. One needs a server that names itself, which grpc-go's does not.
 func TestGRPCInterop(t *testing.T) {
+	t.Parallel()
 	interopTool(t, "client")
 	w := newWorld(t)
 	grpcInterop(t, w, w.grpcGateway(w.grpcServer()), w.grpcGateway(w.helper("peer", nil, "serve").says(`listening (\S+)`)))
@@ -27,6 +29,13 @@ func TestGRPCInterop(t *testing.T) {
 // grpcInterop runs the cases that want no credentials, with more arguments of the client, through gateways in front of
 // grpc-go's server and of one that names itself.
 func grpcInterop(t *testing.T, w *world, suite, named *running, more ...string) {
+	t.Run("cases", func(t *testing.T) { grpcCases(t, suite, named, more...) })
+	settle(w, suite)
+	settle(w, named)
+}
+
+// grpcCases are those that want no credentials.
+func grpcCases(t *testing.T, suite, named *running, more ...string) {
 	for _, name := range []string{
 		"empty_unary", "large_unary", "client_streaming", "server_streaming", "ping_pong", "empty_stream",
 		"timeout_on_sleeping_server", "cancel_after_begin", "cancel_after_first_response", "status_code_and_message",
@@ -34,11 +43,12 @@ func grpcInterop(t *testing.T, w *world, suite, named *running, more ...string) 
 		"rpc_soak", "channel_soak", "orca_per_rpc", "orca_oob",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			g := suite
 			if name == "pick_first_unary" {
 				g = named
 			}
-			args := more
+			args := slices.Clone(more)
 			switch name {
 			case "rpc_soak", "channel_soak":
 				// 100 large calls by 4 at a time; a loaded machine may take its time for one.
@@ -53,8 +63,6 @@ func grpcInterop(t *testing.T, w *world, suite, named *running, more ...string) 
 			}
 		})
 	}
-	settle(w, suite)
-	settle(w, named)
 }
 
 // grpcCase runs a case of grpc-go's interoperability client.
@@ -81,15 +89,14 @@ func (w *world) grpcGateway(server string) *running {
 
 func grpcSketch(server string) sketch {
 	return sketch{speaks: "Http2", hosts: []string{server}, cluster: `"protocol":"Http2"`,
-		document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`}
+		document: adminOnAnyPort}
 }
 
 // settle waits until the gateway g counts nothing in progress.
 func settle(w *world, g *running) {
 	w.t.Helper()
-	client := w.client()
 	w.until("nothing is in progress", func() bool {
-		m := scrape(w.t, client, "http://"+g.AdminAddr()+"/metrics")
+		m := g.metrics()
 		return m[`sluice_downstream_requests_active{listener="l"}`] == 0 && m[`sluice_cluster_requests_active{cluster="c"}`] == 0 &&
 			m[`sluice_cluster_requests_waiting{cluster="c"}`] == 0
 	})

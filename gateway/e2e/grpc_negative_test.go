@@ -20,6 +20,7 @@ import (
 // call that is reset must fail at the client as it does without a gateway: without a message, and with the same code.
 // (The page wants no certain code; grpc-go's client wants UNKNOWN of rst_during_data, and gets INTERNAL on either way.)
 func TestGRPCNegative(t *testing.T) {
+	t.Parallel()
 	interopTool(t, "http2")
 	for name, want := range map[string]string{
 		"goaway": "passed", "rst_after_header": "passed", "rst_during_data": "failed with Internal", "rst_after_data": "passed",

@@ -20,6 +20,7 @@ func (w *world) grpcPeer(args ...string) string {
 
 // TestGRPCLocalReplies: what the gateway must say itself, grpc-go's client understands, with the reason.
 func TestGRPCLocalReplies(t *testing.T) {
+	t.Parallel()
 	interopTool(t, "peer")
 	w := newWorld(t)
 	g := w.start(sketch{speaks: "Http2", hosts: []string{w.grpcPeer()},
@@ -29,7 +30,7 @@ func TestGRPCLocalReplies(t *testing.T) {
 		rules: `{"match":{"prefix":"/empty."},"route":{"cluster_name":"empty"}},
 			{"match":{"prefix":"/dead."},"route":{"cluster_name":"dead"}},
 			{"match":{"prefix":"/","headers":[{"name":"x-sleep","value":"1s"}]},"route":{"cluster_name":"c","timeout":"50ms"}},`,
-		document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`,
+		document: adminOnAnyPort,
 	}.String())
 	addr := g.addr("l")
 	for _, tt := range []struct {
@@ -55,6 +56,7 @@ func TestGRPCLocalReplies(t *testing.T) {
 
 // TestGRPCNoRoute: without a route a call is not implemented.
 func TestGRPCNoRoute(t *testing.T) {
+	t.Parallel()
 	interopTool(t, "peer")
 	w := newWorld(t)
 	addr := w.start(strings.Replace(sketch{speaks: "Http2", hosts: []string{w.refusing()}}.String(), `"match":{"prefix":"/"}`, `"match":{"prefix":"/only/"}`, 1)).addr("l")
@@ -65,6 +67,7 @@ func TestGRPCNoRoute(t *testing.T) {
 
 // TestGRPCDeadline: the client's deadline ends the call at the gateway, and at an upstream that ignores it.
 func TestGRPCDeadline(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var cancelled atomic.Int32
 	upstream := w.h2Server(func(rw http.ResponseWriter, r *http.Request) {
@@ -111,6 +114,7 @@ func callGRPC(t *testing.T, w *world, addr, method string, fields ...string) *ht
 
 // TestGRPCClientDeadline: grpc-go's client and its deadline, with a server that sleeps over it.
 func TestGRPCClientDeadline(t *testing.T) {
+	t.Parallel()
 	interopTool(t, "peer")
 	w := newWorld(t)
 	g := w.grpcGateway(w.grpcPeer())
@@ -122,6 +126,7 @@ func TestGRPCClientDeadline(t *testing.T) {
 
 // TestGRPCHealth: the health service is one like any other.
 func TestGRPCHealth(t *testing.T) {
+	t.Parallel()
 	interopTool(t, "peer")
 	w := newWorld(t)
 	addr := w.grpcGateway(w.grpcPeer()).addr("l")
@@ -136,6 +141,7 @@ func TestGRPCHealth(t *testing.T) {
 
 // TestGRPCRetry: a call that ends with a status of the route's conditions, and nothing before it, is sent again.
 func TestGRPCRetry(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, conditions string
 		failures         int32 // of the upstream, before it answers
@@ -171,7 +177,7 @@ func TestGRPCRetry(t *testing.T) {
 			})
 			g := w.start(sketch{speaks: "Http2", hosts: []string{upstream}, cluster: `"protocol":"Http2"`,
 				route:    `"retry_policy":{"retry_on":true,"num_retries":3` + tt.conditions + `}`,
-				document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`}.String())
+				document: adminOnAnyPort}.String())
 			r := callGRPC(t, w, g.addr("l"), "/a.Service/Call")
 			if got := r.Header.Get("Grpc-Status") + r.Trailer.Get("Grpc-Status"); got != tt.want || calls.Load() != tt.calls {
 				t.Errorf("grpc-status %q after %d calls, want %q after %d", got, calls.Load(), tt.want, tt.calls)
@@ -183,15 +189,14 @@ func TestGRPCRetry(t *testing.T) {
 
 // TestGRPCGoAwayUnderLoad: an upstream that sends its connections away, again and again, costs no call.
 func TestGRPCGoAwayUnderLoad(t *testing.T) {
+	t.Parallel()
 	interopTool(t, "peer")
 	w := newWorld(t)
 	g := w.grpcGateway(w.grpcPeer("-age", "20ms"))
 	if got := printed(t, "peer", "load", "-addr", g.addr("l"), "-workers", "20", "-calls", "4000"); got != "OK=4000" {
 		t.Errorf("%s, want OK=4000", got)
 	}
-	client := w.client()
-	m := scrape(t, client, "http://"+g.AdminAddr()+"/metrics")
-	if n := m[`sluice_cluster_connections_total{cluster="c"}`]; n < 3 {
+	if n := g.metrics()[`sluice_cluster_connections_total{cluster="c"}`]; n < 3 {
 		t.Errorf("the load went over %d connections, so nothing was tried", n)
 	}
 	settle(w, g)
@@ -199,6 +204,7 @@ func TestGRPCGoAwayUnderLoad(t *testing.T) {
 
 // TestGRPCDrain: streams in progress survive a drain.
 func TestGRPCDrain(t *testing.T) {
+	t.Parallel()
 	interopTool(t, "peer")
 	w := newWorld(t)
 	g := w.grpcGateway(w.grpcPeer())

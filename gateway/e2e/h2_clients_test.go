@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -27,6 +28,7 @@ func (c *combination) curlFlags() []string {
 // TestCurlClient is the common set for curl. Every request has a process, and so a connection, of its own: some versions
 // of curl can't use a connection of prior knowledge twice.
 func TestCurlClient(t *testing.T) {
+	t.Parallel()
 	tool(t, "curl")
 	combinations(t, func(t *testing.T, c *combination) {
 		flags, file := c.curlFlags(), c.largeFile()
@@ -118,6 +120,7 @@ func (c *combination) cutTool(t *testing.T, name string, args ...string) {
 
 // TestNghttp is the common set for nghttp.
 func TestNghttp(t *testing.T) {
+	t.Parallel()
 	tool(t, "nghttp")
 	combinations(t, func(t *testing.T, c *combination) {
 		if c.speaks("Http1") {
@@ -167,6 +170,7 @@ var h2loadDone = regexp.MustCompile(`requests: (\d+) total, \d+ started, \d+ don
 
 // TestH2load is 1000 streams at once on a connection, and bodies in both directions.
 func TestH2load(t *testing.T) {
+	t.Parallel()
 	tool(t, "h2load")
 	combinations(t, func(t *testing.T, c *combination) {
 		protocol, streams := []string{"--h1"}, []string{"-c", "100", "-m", "1"}
@@ -183,20 +187,21 @@ func TestH2load(t *testing.T) {
 			}
 		}
 		run(3000, append(streams, c.url+"/small")...)
-		run(20, "-c", "2", "-m", "5", "-d", c.largeFile(), c.url+"/sum")
-		run(20, "-c", "2", "-m", "5", c.url+"/large")
+		run(loads, "-c", "2", "-m", "5", "-d", c.largeFile(), c.url+"/sum")
+		run(loads, "-c", "2", "-m", "5", c.url+"/large")
 		settle(c.w, c.running)
 	})
 }
 
 // TestNode is the common set for Node.js's own clients and undici.
 func TestNode(t *testing.T) {
+	t.Parallel()
 	combinations(t, func(t *testing.T, c *combination) {
 		clients := map[string][]string{"Http1": {"http", "undici"}, "Http2": {"http2", "undici-h2"}}[c.down]
 		for _, name := range clients {
 			t.Run(name, func(t *testing.T) {
 				c.cancelled.Store(0)
-				node(t, c.caFile, "client.mjs", name, c.url)
+				node(t, c.caFile, "client.mjs", name, c.url, strconv.Itoa(large))
 				settle(c.w, c.running)
 			})
 		}

@@ -15,9 +15,6 @@ import (
 	"time"
 )
 
-// large is the size of a large body: more than any window or buffer on its way.
-const large = 8 << 20
-
 // pattern is n bytes without a repetition, the same for everybody, and their checksum.
 func pattern(n int) (b []byte, sum string) {
 	b = make([]byte, n)
@@ -202,7 +199,7 @@ func newCombination(t *testing.T, down, up string, secure bool) *combination {
 	w := newWorld(t)
 	c := &combination{app: newApp(t), w: w, down: down, up: up}
 	s := sketch{speaks: down, cluster: fmt.Sprintf(`"protocol":%q`, up), proxy: `"http2":{"max_concurrent_streams":1000}`,
-		document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`}
+		document: adminOnAnyPort}
 	scheme := "http"
 	if secure {
 		scheme, c.ca, c.caFile = "https", newAuthority(t), w.tempFile("ca.pem")

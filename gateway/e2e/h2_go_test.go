@@ -30,6 +30,7 @@ func (c *combination) goClient() *http.Client {
 
 // TestGoClient is the common set for net/http.
 func TestGoClient(t *testing.T) {
+	t.Parallel()
 	combinations(t, func(t *testing.T, c *combination) {
 		client := c.goClient()
 		for _, part := range []struct {

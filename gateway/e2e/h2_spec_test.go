@@ -16,6 +16,7 @@ import (
 // gateway itself come before the end of a request, so the cases that break a rule in a request's later frames are not for
 // them: frames of a stream that was answered and reset are ignored (RFC 9113 section 5.4.2).
 func TestH2spec(t *testing.T) {
+	t.Parallel()
 	interopTool(t, "h2spec")
 	for _, tt := range []struct {
 		name, path string

@@ -14,6 +14,7 @@ import (
 // TestWebSocketOverHTTP2: a WebSocket by clients and servers of Node.js, over extended CONNECT (RFC 8441) on either side
 // and converted to and from an HTTP/1 upgrade.
 func TestWebSocketOverHTTP2(t *testing.T) {
+	t.Parallel()
 	nodeTool(t)
 	for _, down := range []string{"Http1", "Http2"} {
 		for _, up := range []string{"Http1", "Http2"} {
@@ -27,7 +28,7 @@ func nodeWebSocket(t *testing.T, down, up string, downTLS, upTLS bool) {
 	w := newWorld(t)
 	ca := newAuthority(t)
 	s := sketch{speaks: down, cluster: fmt.Sprintf(`"protocol":%q`, up),
-		document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`}
+		document: adminOnAnyPort}
 	serve := []string{"serve"}
 	var server *tls.Config
 	if upTLS {
@@ -53,20 +54,21 @@ func nodeWebSocket(t *testing.T, down, up string, downTLS, upTLS bool) {
 	g := w.start(s.String())
 	node(t, caFile, "websocket.mjs", strings.ToLower(strings.TrimSuffix(down, "1")), scheme+"://"+g.addr("l"))
 	settle(w, g)
-	if n := scrape(t, w.client(), "http://"+g.AdminAddr()+"/metrics")[`sluice_downstream_tunnels_total{listener="l"}`]; n != 1 {
+	if n := g.metrics()[`sluice_downstream_tunnels_total{listener="l"}`]; n != 1 {
 		t.Errorf("%d tunnels, want 1", n)
 	}
 }
 
 // TestAuto serves both protocols on one port, at once.
 func TestAuto(t *testing.T) {
+	t.Parallel()
 	tool(t, "curl")
 	for _, speaks := range []string{"Auto", "Http1,Http2"} {
 		t.Run(speaks, func(t *testing.T) {
 			w := newWorld(t)
 			upstream := w.h2Server(func(rw http.ResponseWriter, r *http.Request) { fmt.Fprintf(rw, "%s %s", r.Proto, r.URL) })
 			g := w.start(sketch{speaks: speaks, hosts: []string{upstream},
-				document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`}.String())
+				document: adminOnAnyPort}.String())
 			url := "http://" + g.addr("l")
 			var all sync.WaitGroup
 			for i := range 10 {
@@ -89,7 +91,7 @@ func TestAuto(t *testing.T) {
 			c := w.dial(g.addr("l"))
 			c.send("\x16\x03\x01 neither of them, and long enough to be sure\r\n")
 			c.wantGone()
-			m := scrape(t, w.client(), "http://"+g.AdminAddr()+"/metrics")
+			m := g.metrics()
 			if h1, h2 := m[`sluice_downstream_connections_detected_total{listener="l",protocol="Http1"}`],
 				m[`sluice_downstream_connections_detected_total{listener="l",protocol="Http2"}`]; h1 != 21 || h2 != 10 {
 				t.Errorf("%d connections of HTTP/1 and %d of HTTP/2 were detected, want 21 and 10", h1, h2)

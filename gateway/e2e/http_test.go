@@ -11,6 +11,7 @@ import (
 
 // TestHTTPBytes plays exchanges whose every byte is known, on both sides of the gateway.
 func TestHTTPBytes(t *testing.T) {
+	t.Parallel()
 	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 	tests := []struct {
 		name               string
@@ -110,6 +111,7 @@ func TestHTTPBytes(t *testing.T) {
 
 // TestEventStream sends an event only when the client has read the one before.
 func TestEventStream(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	seen := make(chan struct{})
 	const events = 20
@@ -146,6 +148,7 @@ func TestEventStream(t *testing.T) {
 
 // TestUploadOfUnknownLength sends a piece only when the server has read the one before.
 func TestUploadOfUnknownLength(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	read := make(chan struct{})
 	const pieces = 20
@@ -182,6 +185,7 @@ const expecting = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent
 
 // TestContinue passes 100-continue on, both ways.
 func TestContinue(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.server(func(_ int, p *peer) {
 		for range 2 {
@@ -209,6 +213,7 @@ func TestContinue(t *testing.T) {
 
 // TestContinueRefused: the body that was not asked for does not come, so the client's connection can't go on.
 func TestContinueRefused(t *testing.T) {
+	t.Parallel()
 	for _, status := range []string{"417 Expectation Failed", "413 Content Too Large"} {
 		t.Run(status[:3], func(t *testing.T) {
 			w := newWorld(t)
@@ -227,6 +232,7 @@ func TestContinueRefused(t *testing.T) {
 
 // TestPipelining answers in order, whatever comes at once.
 func TestPipelining(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.handler(func(rw http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
@@ -266,6 +272,7 @@ func TestPipelining(t *testing.T) {
 
 // TestUpstreamConnectionsAreKept: neither a client that closes nor one that goes on costs the upstream a connection.
 func TestUpstreamConnectionsAreKept(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.server(func(n int, p *peer) {
 		for {
@@ -290,6 +297,7 @@ func TestUpstreamConnectionsAreKept(t *testing.T) {
 
 // TestHalfClosedClient: a client that has said everything still gets its answer.
 func TestHalfClosedClient(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	proceed := make(chan struct{})
 	upstream := w.server(func(_ int, p *peer) {

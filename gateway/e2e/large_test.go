@@ -43,6 +43,7 @@ func sum(r io.Reader) (string, error) {
 
 // TestLargeFile carries a file of 1 GiB each way: down with a length, up without one.
 func TestLargeFile(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	want, _ := sum(newLargeBody(largeFile))
 	upstream := w.handler(func(rw http.ResponseWriter, r *http.Request) {

@@ -16,6 +16,7 @@ import (
 
 // TestDrainRefusesNewClientsAndMayBeCalledTwice drains with one request in flight.
 func TestDrainRefusesNewClientsAndMayBeCalledTwice(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var entered atomic.Int32
 	release := make(chan struct{})
@@ -66,6 +67,7 @@ func TestDrainRefusesNewClientsAndMayBeCalledTwice(t *testing.T) {
 }
 
 func TestAStoppedGatewayCanNotBeStarted(t *testing.T) {
+	t.Parallel()
 	cfg, problems, err := mosn.Parse("x.json", []byte(`{"servers":[{"listeners":[{"name":"l","address":"127.0.0.1:0","bind_port":false}]}],
  "admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}}`), mosn.Options{})
 	if err != nil {

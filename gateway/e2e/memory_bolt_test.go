@@ -1,24 +1,17 @@
 package e2e
 
 import (
-	"os/exec"
-	"path/filepath"
 	"testing"
 )
 
 // TestMemoryOfBolt measures the command as it is shipped: connections that have made a call, and lie idle.
 func TestMemoryOfBolt(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the command")
-	}
+	t.Parallel()
 	const (
 		n    = 4000
 		most = 1 << 10
 	)
-	bin := filepath.Join(t.TempDir(), "sluice")
-	if out, err := exec.Command("go", "build", "-o", bin, "sluice/cmd/sluice").CombinedOutput(); err != nil {
-		t.Fatalf("building the command: %v\n%s", err, out)
-	}
+	bin := command(t)
 	w := newWorld(t)
 	p := w.command(bin, sketch{speaks: "bolt", hosts: []string{w.boltServer("s")}, document: adminOnAnyPort}.String())
 	front := p.addr("l")

@@ -9,8 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,13 +21,8 @@ import (
 
 // TestMemoryOfHTTP2 measures the command, without the race detector, as it is shipped.
 func TestMemoryOfHTTP2(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the command")
-	}
-	bin := filepath.Join(t.TempDir(), "sluice")
-	if out, err := exec.Command("go", "build", "-o", bin, "sluice/cmd/sluice").CombinedOutput(); err != nil {
-		t.Fatalf("building the command: %v\n%s", err, out)
-	}
+	t.Parallel()
+	bin := command(t)
 	for _, upstream := range []string{"Http1", "Http2"} {
 		t.Run("idle connections/"+upstream, func(t *testing.T) { idleConnections(t, newWorld(t), bin, upstream) })
 		t.Run("waiting streams/"+upstream, func(t *testing.T) { waitingStreams(t, newWorld(t), bin, upstream) })
@@ -158,9 +151,6 @@ func browserBlock(path string) []byte {
 func h2Sketch(upstream, addr string) sketch {
 	return sketch{speaks: "Http2", hosts: []string{addr}, route: fmt.Sprintf(`"upstream_protocol":%q`, upstream)}
 }
-
-// adminOnAnyPort is a document's admin server.
-const adminOnAnyPort = `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`
 
 // either is a server of net/http that speaks HTTP/1 and HTTP/2.
 func (w *world) either(h http.HandlerFunc) string {
@@ -387,6 +377,7 @@ func slowReaders(t *testing.T, w *world, bin, upstream string) {
 // TestFourStalledStreams: a stream whose client takes nothing holds up neither its connection nor, if the upstream speaks HTTP/2,
 // the one to the upstream.
 func TestFourStalledStreams(t *testing.T) {
+	t.Parallel()
 	const size = 256 << 10
 	for _, upstream := range []string{"Http1", "Http2"} {
 		w := newWorld(t)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -19,14 +17,8 @@ import (
 // an upload, and lie idle. What counts is the heap behind a collection, with what lies unused between objects: beside it the
 // process keeps up to 48 MiB of the handshakes' garbage, however many they were. (bench's idle-tls is resident memory.)
 func TestMemoryOfTLS(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds the command")
-	}
-	const n = 3000
-	bin := filepath.Join(t.TempDir(), "sluice")
-	if out, err := exec.Command("go", "build", "-o", bin, "sluice/cmd/sluice").CombinedOutput(); err != nil {
-		t.Fatalf("building the command: %v\n%s", err, out)
-	}
+	const n = idleOfEach
+	bin := command(t)
 	for _, tt := range []struct {
 		name         string
 		version      uint16
@@ -65,7 +57,7 @@ func TestMemoryOfTLS(t *testing.T) {
 					}
 				}
 			}
-			for range 200 {
+			for range 100 {
 				serve() // what the process makes once, and what it makes in blocks
 			}
 			before, resident := p.heap(), p.resident()

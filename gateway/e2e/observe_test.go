@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 // TestAccounts makes one exchange of every kind, and compares the access logs, as text and as JSON, and the metrics with
 // what the client saw.
 func TestAccounts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.server(func(_ int, p *peer) {
 		for {
@@ -39,7 +39,7 @@ func TestAccounts(t *testing.T) {
 			{"match":{"prefix":"/moved"},"redirect":{"path_redirect":"/x"}},`,
 		proxy:    quiet + `,"limits":{"body":100}`,
 		listener: fmt.Sprintf(`"access_logs":[{"log_path":%q,"log_format":%q},{"log_path":%q,"log_format":"json"}]`, text, format, object),
-		document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`,
+		document: adminOnAnyPort,
 	}.String())
 	var want []string
 	exchange := func(request string, status int, body, line string) {
@@ -135,11 +135,9 @@ func compareMetrics(t *testing.T, w *world, g *running, lines []string) {
 	wants[`sluice_downstream_connections_active{listener="l"}`] = 0
 	wants[`sluice_downstream_requests_active{listener="l"}`] = 0
 	wants[`sluice_cluster_requests_active{cluster="c"}`] = 0
-	url := "http://" + g.AdminAddr() + "/metrics"
-	c := w.client()
 	var metrics map[string]int
 	w.until("every connection closed", func() bool {
-		metrics = scrape(t, c, url)
+		metrics = g.metrics()
 		return metrics[`sluice_downstream_connections_closed_total{listener="l"}`] == len(lines)
 	})
 	for name, n := range wants {
@@ -147,25 +145,4 @@ func compareMetrics(t *testing.T, w *world, g *running, lines []string) {
 			t.Errorf("%s is %d (there: %v), want %d", name, got, ok, n)
 		}
 	}
-}
-
-// scrape reads the counters and gauges of a metrics page.
-func scrape(t *testing.T, c *http.Client, url string) map[string]int {
-	t.Helper()
-	_, page := get(t, c, url)
-	metrics := map[string]int{}
-	for line := range strings.Lines(page) {
-		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "} ")
-		if n, err := strconv.ParseFloat(value, 64); err == nil {
-			metrics[name+"}"] = int(n)
-		}
-	}
-	return metrics
-}
-
-// values is scrape of r.
-func (r *running) values() map[string]int {
-	r.w.t.Helper()
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: hang} // for those who ask again and again
-	return scrape(r.w.t, c, "http://"+r.AdminAddr()+"/metrics")
 }

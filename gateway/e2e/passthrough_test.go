@@ -28,6 +28,7 @@ func crossroads(log string, chains []string, hosts ...string) string {
 // TestPassthrough: on one port, two names are passed on to servers that end TLS themselves, one is ended here, and the rest
 // is not let in; plaintext is.
 func TestPassthrough(t *testing.T) {
+	t.Parallel()
 	w, ca, secret := newWorld(t), newAuthority(t), newAuthority(t)
 	plain := w.handler(func(rw http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(rw, r.Header.Get("X-Forwarded-Proto"))
@@ -73,7 +74,7 @@ func TestPassthrough(t *testing.T) {
 			t.Errorf("%q is let in", name)
 		}
 	}
-	m := scrape(t, w.client(), "http://"+g.AdminAddr()+"/metrics")
+	m := g.metrics()
 	for outcome, want := range map[string]int{"matched": 6, "plain": 1, "no_chain": 3, "default": 0, "timeout": 0} {
 		if n := m[`sluice_downstream_connections_inspected_total{listener="l",outcome="`+outcome+`"}`]; n != want {
 			t.Errorf("%s: %v connections, want %v", outcome, n, want)
@@ -96,6 +97,7 @@ func TestPassthrough(t *testing.T) {
 
 // TestPassthroughEnds: the ends of both directions pass, as do those of TLS in them.
 func TestPassthroughEnds(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{ca.certificate("a.test")}})
 	if err != nil {

@@ -36,6 +36,7 @@ func curl(t *testing.T, args ...string) string {
 
 // TestCurl is a client that nobody here has written.
 func TestCurl(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	tool(t, "curl")
 	upstream := w.handler(func(rw http.ResponseWriter, r *http.Request) {
@@ -76,6 +77,7 @@ func TestCurl(t *testing.T) {
 
 // TestNginx is a server that nobody here has written.
 func TestNginx(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	bin := tool(t, "nginx")
 	dir := t.TempDir()

@@ -33,6 +33,7 @@ const twoHops = `{"servers":[{"default_log_path":"stdout",
 "admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}},"disable_upgrade":true}`
 
 func TestSampleInOneProcess(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	server := w.handler(func(rw http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(rw, "%s %s via %q", r.Method, r.URL.Path, r.Header["Via"])
@@ -45,7 +46,7 @@ func TestSampleInOneProcess(t *testing.T) {
 			t.Fatalf("%d %q, want %q", status, body, want)
 		}
 	}
-	metrics := scrape(t, c, "http://"+g.AdminAddr()+"/metrics")
+	metrics := g.metrics()
 	for _, l := range []string{"clientListener", "serverListener"} {
 		if n := metrics[`sluice_downstream_requests_total{listener="`+l+`"}`]; n != 20 {
 			t.Errorf("%s has counted %d requests, want 20", l, n)
@@ -58,6 +59,7 @@ const emptyChains = `{"servers":[{"default_log_path":"stdout","listeners":[{"nam
 
 // TestEmptyFilterChains: the listeners accept, say in the log that they have nothing to do, and close.
 func TestEmptyFilterChains(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	cfg, _, err := mosn.Parse("empty.json", []byte(emptyChains), mosn.Options{})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 // TestSmuggling sends what two readers could understand differently through two gateways in a row. It is refused, the
 // connection is closed, and nothing of it, nor what stands behind it, reaches the server.
 func TestSmuggling(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var seen atomic.Int32
 	server := w.handler(func(_ http.ResponseWriter, r *http.Request) {
@@ -127,6 +128,7 @@ func TestSmuggling(t *testing.T) {
 
 // TestSmugglingAnswers: an upstream whose answers can be understood in two ways is not trusted.
 func TestSmugglingAnswers(t *testing.T) {
+	t.Parallel()
 	for name, answer := range map[string]string{
 		"both framings":       "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"two lengths":         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",

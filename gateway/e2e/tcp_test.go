@@ -16,6 +16,7 @@ func newReader(text string) *bufio.Reader { return bufio.NewReader(strings.NewRe
 
 // TestTCPHalfClosed carries 8 MiB each way, one direction after the other, with a FIN between them.
 func TestTCPHalfClosed(t *testing.T) {
+	t.Parallel()
 	question, reply := make([]byte, 8<<20), make([]byte, 8<<20)
 	_, _ = rand.Read(question)
 	_, _ = rand.Read(reply)
@@ -66,6 +67,7 @@ func (p *peer) wantAll(b []byte) {
 
 // TestTCPServerSpeaksFirst: the client waits for a banner, as in SMTP or MySQL.
 func TestTCPServerSpeaksFirst(t *testing.T) {
+	t.Parallel()
 	playTCP(t, func(p *peer) {
 		p.send("220 ready\r\n")
 		p.want("QUIT\r\n")
@@ -80,6 +82,7 @@ func TestTCPServerSpeaksFirst(t *testing.T) {
 
 // TestTCPBothWaysAtOnce fills both directions before either side reads to the end.
 func TestTCPBothWaysAtOnce(t *testing.T) {
+	t.Parallel()
 	data := make([]byte, 16<<20)
 	_, _ = rand.Read(data)
 	both := func(p *peer) {
@@ -99,6 +102,7 @@ func TestTCPBothWaysAtOnce(t *testing.T) {
 
 // TestTCPUpstreamRefuses: there is no form for a reply, so the connection ends.
 func TestTCPUpstreamRefuses(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.dialGone(w.proxy(sketch{hosts: []string{w.refusing()}, tcp: `"cluster":"c"`}))
 }
@@ -119,6 +123,7 @@ func (w *world) dialGone(addr string) {
 
 // TestTCPSecondEndpoint: a refused connect goes on to the next endpoint.
 func TestTCPSecondEndpoint(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.server(func(_ int, p *peer) { p.send("here") })
 	addr := w.proxy(sketch{hosts: []string{w.refusing(), upstream}, tcp: `"cluster":"c"`})
@@ -131,6 +136,7 @@ func TestTCPSecondEndpoint(t *testing.T) {
 
 // TestTCPRoutes chooses a cluster by the listener's address.
 func TestTCPRoutes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.server(func(_ int, p *peer) { p.send("routed") })
 	for _, tt := range []struct {

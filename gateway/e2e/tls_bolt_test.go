@@ -13,6 +13,7 @@ import (
 // TestTLSBolt: a listener with TLS for HTTP and Bolt tells them apart by ALPN, or by the first bytes of a client that knows
 // none; Bolt servers have TLS, too, and see the name of Bolt where the cluster offers it.
 func TestTLSBolt(t *testing.T) {
+	t.Parallel()
 	for _, offers := range []string{"", "sofa"} {
 		t.Run("the cluster offers "+offers, func(t *testing.T) {
 			w, ca := newWorld(t), newAuthority(t)

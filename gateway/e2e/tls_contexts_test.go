@@ -48,6 +48,7 @@ func (w *world) ask(c *http.Client, addr, host string) string {
 
 // TestTLSContextsDiffer: each context of a set shakes hands in its own way.
 func TestTLSContextsDiffer(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.handler(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "in") })
 	suite := tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
@@ -122,6 +123,7 @@ func TestTLSContextsDiffer(t *testing.T) {
 // required, nor one that began with a certificate where it would not be asked for; and a certificate that one context takes is
 // not taken for granted by another.
 func TestTLSTicketsOfAnotherContext(t *testing.T) {
+	t.Parallel()
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			w, ca, others := newWorld(t), newAuthority(t), newAuthority(t)
@@ -175,10 +177,11 @@ func TestTLSTicketsOfAnotherContext(t *testing.T) {
 
 // TestMisdirected: where clients show certificates, a connection is for what it was made for.
 func TestMisdirected(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.handler(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(rw, "in "+r.Host) })
 	log := w.tempFile("log")
-	g := w.start(sketch{speaks: "Http1,Http2", hosts: []string{upstream}, route: `"upstream_protocol":"Http1"`, document: adminDocument,
+	g := w.start(sketch{speaks: "Http1,Http2", hosts: []string{upstream}, route: `"upstream_protocol":"Http1"`, document: adminOnAnyPort,
 		listener: fmt.Sprintf(`"access_logs":[{"log_path":%q,"log_format":"%%response_code%% %%response_flag%%"}]`, log),
 		chain: `"tls_context_set":[` + strings.Join([]string{
 			ca.context("", "open.test", "also.test"),
@@ -245,7 +248,7 @@ func TestMisdirected(t *testing.T) {
 		t.Errorf("a call for another host is answered %s, %v", answer.Status, h)
 	}
 	misdirected++
-	if want := fmt.Sprintf(`sluice_downstream_requests_failed_total{listener="l",reason="misdirected"} %d`, misdirected); !strings.Contains(g.metrics(), want) {
+	if want := fmt.Sprintf(`sluice_downstream_requests_failed_total{listener="l",reason="misdirected"} %d`, misdirected); !strings.Contains(g.metricsPage(), want) {
 		t.Errorf("the metrics have no %s", want)
 	}
 	w.until("the log names the reason", func() bool {
@@ -257,6 +260,7 @@ func TestMisdirected(t *testing.T) {
 // TestMisdirectedTricks: a client without a certificate gets no further by a server name that only looks like the host's, nor
 // by a request that names no host, which goes where unknown names go.
 func TestMisdirectedTricks(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.handler(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "in") })
 	for _, tt := range []struct {
@@ -292,6 +296,7 @@ func TestMisdirectedTricks(t *testing.T) {
 
 // TestMisdirectedAcrossChains: the contexts may be in chains of their own.
 func TestMisdirectedAcrossChains(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.handler(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "in ") })
 	proxy := `"filters":[{"type":"proxy","config":{"downstream_protocol":"Http1,Http2","upstream_protocol":"Http1","router_config_name":"r"}}]`

@@ -157,6 +157,7 @@ func wantReset(t *testing.T, r io.Reader) {
 // TestTLSTruncatedAnswer ends answers of every form with and without close_notify. RFC 9112 section 9.8: what has its length,
 // or its chunks, is complete without; what only the end of the connection delimits is not.
 func TestTLSTruncatedAnswer(t *testing.T) {
+	t.Parallel()
 	ca := newAuthority(t)
 	cfg := &tls.Config{Certificates: []tls.Certificate{ca.certificate("a.test")}}
 	w := newWorld(t)
@@ -182,8 +183,8 @@ func TestTLSTruncatedAnswer(t *testing.T) {
 	g := w.start(sketch{hosts: []string{upstream}, speaks: "Http1,Http2", route: `"upstream_protocol":"Http1"`,
 		chain: `"tls_context":` + ca.context("", "front.test"), cluster: fmt.Sprintf(`"tls_context":{"status":true,"ca_cert":%q}`, ca.PEM),
 		listener: fmt.Sprintf(`"access_logs":[{"log_path":%q,"log_format":"%%request_uri%% %%response_flag%%"}]`, logs),
-		document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`}.String())
-	lines, cut := 0, 0
+		document: adminOnAnyPort}.String())
+	want, cut := map[string]string{}, 0 // the lines' ends, by their beginnings
 	for _, tt := range []struct{ path, signed, truncated string }{
 		{"/until-close", "-", "upstream_truncated"},
 		{"/old", "-", "upstream_truncated"},
@@ -191,9 +192,10 @@ func TestTLSTruncatedAnswer(t *testing.T) {
 		{"/chunked", "-", "-"},
 		{"/short", "upstream_cut", "upstream_cut"},
 	} {
-		for how, want := range map[ending]string{signed: tt.signed, truncated: tt.truncated} {
-			uri := tt.path + map[ending]string{signed: "", truncated: "?how=fin"}[how]
+		for how, flag := range map[ending]string{signed: tt.signed, truncated: tt.truncated} {
 			for _, version := range []string{"1.0", "1.1", "2"} {
+				uri := tt.path + "?http=" + version + map[ending]string{signed: "", truncated: "&how=fin"}[how]
+				want[uri] = flag
 				var body string
 				var err error
 				if version == "1.0" { // where the end of the connection delimits the answer
@@ -208,27 +210,31 @@ func TestTLSTruncatedAnswer(t *testing.T) {
 						r.Body.Close()
 					}
 				}
-				if (err == nil) != (want == "-") || err == nil && body != "hello" {
-					t.Errorf("%s with %s, HTTP/%s: got %q and %v, want %s", tt.path, how, version, body, err, want)
+				if (err == nil) != (flag == "-") || err == nil && body != "hello" {
+					t.Errorf("%s with %s, HTTP/%s: got %q and %v, want %s", tt.path, how, version, body, err, flag)
 				}
-				lines++
-				if got := w.lines(logs, lines)[lines-1]; got != uri+" "+want {
-					t.Errorf("HTTP/%s: logged %q, want %q", version, got, uri+" "+want)
-				}
-				if want == "upstream_truncated" {
+				if flag == "upstream_truncated" {
 					cut++
 				}
 			}
 		}
 	}
-	_, port, _ := net.SplitHostPort(g.AdminAddr())
-	metrics := fetch(t, w.client(), "http://127.0.0.1:"+port+"/metrics")
-	for _, line := range []string{
-		fmt.Sprintf(`sluice_downstream_requests_failed_total{listener="l",reason="upstream_truncated"} %d`, cut),
-		fmt.Sprintf(`sluice_cluster_requests_failed_total{cluster="c",reason="upstream_truncated"} %d`, cut),
+	for _, line := range w.lines(logs, len(want)) {
+		uri, flag, _ := strings.Cut(line, " ")
+		if flag != want[uri] {
+			t.Errorf("logged %q, want %q", line, want[uri])
+		}
+		delete(want, uri)
+	}
+	if len(want) > 0 {
+		t.Errorf("not logged: %v", want)
+	}
+	for _, series := range []string{
+		`sluice_downstream_requests_failed_total{listener="l",reason="upstream_truncated"}`,
+		`sluice_cluster_requests_failed_total{cluster="c",reason="upstream_truncated"}`,
 	} {
-		if !strings.Contains(metrics, line) {
-			t.Errorf("the metrics have no %s", line)
+		if n := g.metric(series); n != cut {
+			t.Errorf("%s is %d, want %d", series, n, cut)
 		}
 	}
 }
@@ -289,6 +295,7 @@ func tunnels(t *testing.T, serve func(c *tlsPeer), ask func(t *testing.T, c *tls
 
 // TestTLSTunnelHalfClosed: one side says that it has ended, and goes on reading; then the other side.
 func TestTLSTunnelHalfClosed(t *testing.T) {
+	t.Parallel()
 	rest := bytes.Repeat([]byte("the rest"), 40_000)
 	t.Run("the client ends first", func(t *testing.T) {
 		tunnels(t, func(c *tlsPeer) {
@@ -320,6 +327,7 @@ func TestTLSTunnelHalfClosed(t *testing.T) {
 
 // TestTLSTunnelTruncated: an end without close_notify is an abort, and is passed on as one.
 func TestTLSTunnelTruncated(t *testing.T) {
+	t.Parallel()
 	t.Run("by the client", func(t *testing.T) {
 		tunnels(t, func(c *tlsPeer) {
 			c.want("question")
@@ -348,6 +356,7 @@ func TestTLSTunnelTruncated(t *testing.T) {
 
 // TestTunnelAborted: a client's RST reaches the server of a tunnel as one, without TLS, too.
 func TestTunnelAborted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	done := make(chan struct{})
 	upstream := w.server(func(_ int, p *peer) {
@@ -366,6 +375,7 @@ func TestTunnelAborted(t *testing.T) {
 
 // TestTLSTruncatedRequest: a client that ends without close_notify gets the answer to what it has asked completely.
 func TestTLSTruncatedRequest(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	asked, goOn := make(chan struct{}), make(chan struct{})
 	upstream := w.handler(func(rw http.ResponseWriter, r *http.Request) {
@@ -390,6 +400,7 @@ func TestTLSTruncatedRequest(t *testing.T) {
 
 // TestTLSIdleUpstreamEnds: a connection of a pool that is not used any more ends with close_notify.
 func TestTLSIdleUpstreamEnds(t *testing.T) {
+	t.Parallel()
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		w, ca := newWorld(t), newAuthority(t)
 		done := make(chan struct{})

@@ -15,6 +15,7 @@ import (
 // TestTLSGRPCInterop runs every case of grpc-go's interoperability client over TLS, to servers with TLS and without. Those
 // about credentials get them from a stand-in for Google's services.
 func TestTLSGRPCInterop(t *testing.T) {
+	t.Parallel()
 	interopTool(t, "client")
 	for _, upTLS := range []bool{false, true} {
 		t.Run(map[bool]string{false: "plaintext server", true: "TLS server"}[upTLS], func(t *testing.T) {

@@ -27,6 +27,7 @@ func mustURL(t *testing.T, text string) *url.URL {
 // TestTLSClientNames: of clients with a good certificate those come in whose names are on the list, with TLS 1.2 and 1.3, and
 // again with a ticket.
 func TestTLSClientNames(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.handler(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "in ") })
 	list := `,"match_typed_subject_alt_names":[` + strings.Join([]string{
@@ -35,7 +36,7 @@ func TestTLSClientNames(t *testing.T) {
 		`{"san_type":"EMAIL","matcher":{"exact":"me@example.org"}}`,
 		`{"san_type":"IP_ADDRESS","matcher":{"prefix":"10.0.0.0/8"}}`,
 	}, ",") + `]`
-	g := w.start(sketch{hosts: []string{upstream}, document: adminDocument, chain: `"tls_context":` + ca.context(ca.asks(false, list), "a.test")}.String())
+	g := w.start(sketch{hosts: []string{upstream}, document: adminOnAnyPort, chain: `"tls_context":` + ca.context(ca.asks(false, list), "a.test")}.String())
 	refused := 0
 	for _, tt := range []struct {
 		template *x509.Certificate // nil: no certificate
@@ -74,11 +75,12 @@ func TestTLSClientNames(t *testing.T) {
 		}
 	}
 	line := fmt.Sprintf(`sluice_tls_handshake_failures_total{reason="not_allowed",side="down"} %d`, refused)
-	w.until("each refusal is counted", func() bool { return strings.Contains(g.metrics(), line) })
+	w.until("each refusal is counted", func() bool { return strings.Contains(g.metricsPage(), line) })
 }
 
 // TestForwardedClientCert: what upstreams are told of a client's certificate, and what clients may say about it themselves.
 func TestForwardedClientCert(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.either(func(rw http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(rw, strings.Join(r.Header.Values("X-Forwarded-Client-Cert"), "|"))
@@ -141,6 +143,7 @@ func TestForwardedClientCert(t *testing.T) {
 
 // TestForwardedClientCertTricks: several fields, and a client that calls the field one of its connection.
 func TestForwardedClientCertTricks(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.received()
 	me := ca.client(&x509.Certificate{DNSNames: []string{"me.test"}})
@@ -169,13 +172,14 @@ func TestForwardedClientCertTricks(t *testing.T) {
 // TestTLSFallBack: without its certificate a context with fall_back makes the port plaintext, loudly, and with it TLS; once
 // there is a good one it is not given up again.
 func TestTLSFallBack(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.handler(func(rw http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(rw, r.Header.Get("X-Forwarded-Proto"))
 	})
 	chain, key := ca.pair("a.test")
 	m := w.mount(map[string]string{"tls.crt": "", "tls.key": key})
-	g := w.startWatching(sketch{loops: 2, hosts: []string{upstream}, proxy: `"forwarded":{"via":false}`, document: adminDocument,
+	g := w.startWatching(sketch{loops: 2, hosts: []string{upstream}, proxy: `"forwarded":{"via":false}`, document: adminOnAnyPort,
 		chain: fmt.Sprintf(`"tls_context":{"status":true,"fall_back":true,"cert_chain":%q,"private_key":%q}`, m.path("tls.crt"), m.path("tls.key"))}.String())
 	addr := g.addr("l")
 	if got := fetch(t, w.client(), "http://"+addr); got != "HTTP/1.1 200 http" {
@@ -185,7 +189,7 @@ func TestTLSFallBack(t *testing.T) {
 		t.Errorf("the log does not warn:\n%s", log)
 	}
 	const metric = `sluice_tls_fallback{owner="listener l"} `
-	if !strings.Contains(g.metrics(), metric+"1") {
+	if !strings.Contains(g.metricsPage(), metric+"1") {
 		t.Error("the metrics do not warn")
 	}
 	m.swap(map[string]string{"tls.crt": chain, "tls.key": key})
@@ -201,7 +205,7 @@ func TestTLSFallBack(t *testing.T) {
 		return string(b) == "https"
 	}
 	w.until("TLS begins with the certificate", tlsAnswers)
-	if !strings.Contains(g.metrics(), metric+"0") {
+	if !strings.Contains(g.metricsPage(), metric+"0") {
 		t.Error("the metrics still warn")
 	}
 	plain := w.client()

@@ -254,7 +254,7 @@ func newTLSMatrix(t *testing.T) *tlsMatrix {
 			more += fmt.Sprintf(`,"ca_cert":%q`, m.ca.PEM)
 		}
 		m.gateways[d] = w.start(sketch{loops: 2, speaks: d.speaks, proxy: `"forwarded":{"via":false}`, hosts: []string{upstream},
-			route: `"upstream_protocol":"Http1"`, document: adminDocument,
+			route: `"upstream_protocol":"Http1"`, document: adminOnAnyPort,
 			chain: `"tls_context_set":[` + strings.ReplaceAll(strings.Join(contexts, ","), "MORE", more) + `]`}.String())
 	}
 	return m

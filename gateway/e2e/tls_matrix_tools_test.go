@@ -75,13 +75,18 @@ func pairwise(sizes ...int) (tuples [][]int) {
 	return tuples
 }
 
-// toolCells are the cells for a program that can offer alpn: with every two values of the axes, and once more with every
-// two of those values that are no reason to be refused, which hide what they meet.
-func toolCells(alpn [][]string) (all []tlsCell) {
-	offers, wanted := slices.Concat(offersOld, offers12), demands()
+// suitesAlone are offers of TLS 1.3 by a program that can choose one of its suites.
+func suitesAlone() (offers []tlsOffer) {
 	for _, id := range suites13 {
 		offers = append(offers, tlsOffer{tls.VersionTLS13, []uint16{id}})
 	}
+	return offers
+}
+
+// toolCells are the cells for a program that can offer newest of TLS 1.3, and alpn: with every two values of the axes, and once more with every
+// two of those values that are no reason to be refused, which hide what they meet.
+func toolCells(newest []tlsOffer, alpn [][]string) (all []tlsCell) {
+	offers, wanted := slices.Concat(offersOld, offers12, newest), demands()
 	add := func() {
 		for _, at := range pairwise(len(offers), len(wanted), len(alpn), len(serverNames)) {
 			all = append(all, tlsCell{offers[at[0]], wanted[at[1]], alpn[at[2]], serverNames[at[3]]})
@@ -163,7 +168,7 @@ func (c tlsCell) want(resumed bool) observation {
 func TestTLSMatrixOpenSSL(t *testing.T) {
 	bin := tool(t, "openssl")
 	m := newTLSMatrix(t)
-	m.tools(toolCells(alpnOffers), func(c tlsCell, n int) error {
+	m.tools(toolCells(suitesAlone(), alpnOffers), func(c tlsCell, n int) error {
 		session := m.caFile + fmt.Sprint(".session", n)
 		for _, resumed := range []bool{false, true} {
 			args := []string{"s_client", "-nocommands", "-connect", m.gateway(c).addr("l"), "-CAfile", m.caFile, versionNames[c.version][1],
@@ -329,7 +334,7 @@ var (
 func TestTLSMatrixCurl(t *testing.T) {
 	bin := tool(t, "curl")
 	m := newTLSMatrix(t)
-	m.tools(toolCells([][]string{{"h2", "http/1.1"}, {"http/1.1"}, nil}), func(c tlsCell, n int) error {
+	m.tools(toolCells(suitesAlone(), [][]string{{"h2", "http/1.1"}, {"http/1.1"}, nil}), func(c tlsCell, n int) error {
 		want, path := c.expect(), fmt.Sprint("/", n)
 		url, args := m.curlArgs(c, path)
 		again := want.alerts == nil && !want.http2

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -56,24 +55,15 @@ func (m *mounted) swap(files map[string]string) {
 	}
 }
 
-// metrics is what the admin server of g shows.
-func (r *running) metrics() string {
-	r.w.t.Helper()
-	_, port, _ := net.SplitHostPort(r.AdminAddr())
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: hang} // for those who ask again and again
-	return fetch(r.w.t, c, "http://127.0.0.1:"+port+"/metrics")
-}
-
-const adminDocument = `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`
-
 // TestTLSClientCAsReplaced: who may come in follows the file, tickets or not; who is in stays.
 func TestTLSClientCAsReplaced(t *testing.T) {
+	t.Parallel()
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			w, server, first, second := newWorld(t), newAuthority(t), newAuthority(t), newAuthority(t)
 			upstream := w.handler(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "in") })
 			m := w.mount(map[string]string{"ca.crt": first.PEM})
-			g := w.startWatching(sketch{loops: 2, hosts: []string{upstream}, document: adminDocument, chain: `"tls_context":` +
+			g := w.startWatching(sketch{loops: 2, hosts: []string{upstream}, document: adminOnAnyPort, chain: `"tls_context":` +
 				server.context(fmt.Sprintf(`,"verify_client":true,"require_client_cert":true,"ca_cert":%q`, m.path("ca.crt")), "a.test")}.String())
 			client := func(of *authority) *http.Client {
 				return w.tlsClient(&tls.Config{RootCAs: server.pool, MaxVersion: version, ClientSessionCache: tls.NewLRUClientSessionCache(8),
@@ -117,7 +107,7 @@ func TestTLSClientCAsReplaced(t *testing.T) {
 			m.swap(map[string]string{"ca.crt": first.PEM + second.PEM})
 			w.until("both authorities are in use", func() bool { in, _ := try(one); return in })
 			want("both", true, true, true)
-			metrics := g.metrics()
+			metrics := g.metricsPage()
 			for _, line := range []string{
 				fmt.Sprintf(`sluice_tls_certificate_refused_total{certificate=%q,owner="listener l"} 1`, m.path("ca.crt")),
 				fmt.Sprintf(`sluice_tls_certificate_expiry_days{certificate=%q,owner="listener l"} 0.9`, m.path("ca.crt")),
@@ -135,6 +125,7 @@ func (w *world) startWatching(doc string) *running { return w.startWith(doc, 5*t
 
 // TestTLSUpstreamFilesReplaced: whom a cluster trusts, and what it presents, follow the files; connections that were made stay.
 func TestTLSUpstreamFilesReplaced(t *testing.T) {
+	t.Parallel()
 	w, first, second := newWorld(t), newAuthority(t), newAuthority(t)
 	hold, goOn := make(chan struct{}), make(chan struct{})
 	cfg := &tls.Config{Certificates: []tls.Certificate{first.certificate("a.test")}, ClientAuth: tls.RequestClientCert}

@@ -18,7 +18,7 @@ import (
 )
 
 // A longer run: go test -run TestTLSRotation -v ./gateway -rotation 1m
-var rotation = flag.Duration("rotation", 3*time.Second, "how long TestTLSRotation replaces certificates under load")
+var rotation = flag.Duration("rotation", time.Second, "how long TestTLSRotation replaces certificates under load")
 
 // rotationEvery is how often all files are replaced.
 const rotationEvery = 200 * time.Millisecond
@@ -151,7 +151,7 @@ func TestTLSRotation(t *testing.T) {
 			"own.crt": own, "own.key": ownKey, "backends.crt": backends.PEM + newAuthority(t).PEM}
 	}
 	m := w.mount(files())
-	g := w.startWith(sketch{loops: 2, speaks: "Http1,Http2", hosts: []string{upstream}, route: `"upstream_protocol":"Http1"`, document: adminDocument,
+	g := w.startWith(sketch{loops: 2, speaks: "Http1,Http2", hosts: []string{upstream}, route: `"upstream_protocol":"Http1"`, document: adminOnAnyPort,
 		chain: fmt.Sprintf(`"tls_context":{"status":true,"cert_chain":%q,"private_key":%q,"verify_client":true,"require_client_cert":true,"ca_cert":%q}`,
 			m.path("tls.crt"), m.path("tls.key"), m.path("clients.crt")),
 		cluster: fmt.Sprintf(`"max_connection_age":"100ms","tls_context":{"status":true,"cert_chain":%q,"private_key":%q,"ca_cert":%q}`,
@@ -209,7 +209,7 @@ func TestTLSRotation(t *testing.T) {
 	running.Wait()
 	total := rotationReport(t, kinds)
 	t.Logf("%d rotations in %s: %s", made-1, time.Since(begun).Round(time.Second), total)
-	for _, line := range strings.Split(g.metrics(), "\n") {
+	for _, line := range strings.Split(g.metricsPage(), "\n") {
 		if strings.HasPrefix(line, "sluice_tls_handshake") && !strings.HasSuffix(line, " 0") || strings.HasPrefix(line, "sluice_tls_certificate_refused") {
 			t.Log(line)
 		}

@@ -2,13 +2,10 @@ package e2e
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"regexp"
-	"strconv"
 	"sync"
 	"testing"
 )
@@ -16,16 +13,14 @@ import (
 // silentSockets is how many sockets say nothing, or half a ClientHello.
 const silentSockets = 1000
 
-// TestTLSSilentSockets: sockets that say nothing, and halves of ClientHellos, delay nobody's handshake. None of them occupies
-// what handshakes need, however long it stays; each ends after its time, counted.
+// TestTLSSilentSockets: sockets that say nothing, and halves of ClientHellos, delay nobody's handshake: none of them occupies
+// what handshakes need. (That each ends after its time, package gateway's TestTLSOfSilentClients shows.)
 func TestTLSSilentSockets(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it waits for the time limit of handshakes")
-	}
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.handler(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "hello") })
 	g := w.start(sketch{loops: 2, speaks: "Http1,Http2", hosts: []string{upstream}, route: `"upstream_protocol":"Http1"`,
-		document: adminDocument, chain: `"tls_context":` + ca.context("", "a.test")}.String())
+		document: adminOnAnyPort, chain: `"tls_context":` + ca.context("", "a.test")}.String())
 	addr := g.addr("l")
 	hello := clientHello(t)
 	silent := make([]net.Conn, silentSockets)
@@ -62,33 +57,10 @@ func TestTLSSilentSockets(t *testing.T) {
 	}
 	waiting, over := g.metric(`sluice_tls_handshakes_active{side="down"}`), g.metric(`sluice_tls_handshake_failures_total{reason="timeout",side="down"}`)
 	t.Logf("200 handshakes beside %d sockets that wait; %d have met their time limit", waiting, over)
-	w.until("all silent sockets have met their time limit", func() bool {
-		return g.metric(`sluice_tls_handshake_failures_total{reason="timeout",side="down"}`) == silentSockets
-	})
 	for _, c := range silent {
-		b, err := io.ReadAll(c)
-		var timeout net.Error
-		if len(b) > 0 || errors.As(err, &timeout) && timeout.Timeout() {
-			t.Fatalf("a silent socket received %q (%v), want it closed", b, err)
-		}
+		_ = c.Close()
 	}
-	if n := g.metric(`sluice_tls_handshakes_active{side="down"}`); n != 0 {
-		t.Errorf("%d connections still wait", n)
-	}
-}
-
-// metric is the value of a series.
-func (r *running) metric(series string) int {
-	r.w.t.Helper()
-	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(series) + ` (\d+)$`).FindStringSubmatch(r.metrics())
-	if m == nil {
-		r.w.t.Fatalf("there is no whole number %s", series)
-	}
-	n, err := strconv.Atoi(m[1])
-	if err != nil {
-		r.w.t.Fatal(err)
-	}
-	return n
+	w.until("nobody waits any more", func() bool { return g.metric(`sluice_tls_handshakes_active{side="down"}`) == 0 })
 }
 
 // clientHello is what a client of crypto/tls says first.

@@ -127,6 +127,7 @@ func fetch(t *testing.T, c *http.Client, url string) string {
 }
 
 func TestTLSDownstream(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.handler(func(rw http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(rw, r.Header.Get("X-Forwarded-Proto"))
@@ -187,11 +188,12 @@ func TestTLSDownstream(t *testing.T) {
 }
 
 func TestTLSClientCertificates(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.handler(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "in") })
-	g := w.start(sketch{hosts: []string{upstream}, document: `"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}`,
+	g := w.start(sketch{hosts: []string{upstream}, document: adminOnAnyPort,
 		chain: `"tls_context":` + ca.context(fmt.Sprintf(`,"verify_client":true,"require_client_cert":true,"ca_cert":%q`, ca.PEM), "a.test")}.String())
-	addr, admin := g.addr("l"), g.AdminAddr()
+	addr := g.addr("l")
 	known, stranger := ca.certificate("me.test"), newAuthority(t).certificate("me.test")
 	for _, tt := range []struct {
 		name string
@@ -210,8 +212,7 @@ func TestTLSClientCertificates(t *testing.T) {
 			t.Errorf("certificate %s: %v", tt.name, err)
 		}
 	}
-	_, port, _ := net.SplitHostPort(admin)
-	metrics := fetch(t, w.client(), "http://127.0.0.1:"+port+"/metrics")
+	metrics := g.metricsPage()
 	for _, line := range []string{
 		`sluice_tls_handshake_failures_total{reason="no_peer_certificate",side="down"} 1`,
 		`sluice_tls_handshake_failures_total{reason="unknown_authority",side="down"} 1`,
@@ -225,6 +226,7 @@ func TestTLSClientCertificates(t *testing.T) {
 }
 
 func TestTLSUpstream(t *testing.T) {
+	t.Parallel()
 	ca := newAuthority(t)
 	verify := fmt.Sprintf(`,"ca_cert":%q`, ca.PEM)
 	clientChain, clientKey := ca.pair("gateway.test")
@@ -257,6 +259,7 @@ func TestTLSUpstream(t *testing.T) {
 }
 
 func TestTLSUpstreamResumesAndDisables(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	secured := w.tlsServer(&tls.Config{Certificates: []tls.Certificate{ca.certificate("a.test")}}, false)
 	plain := w.handler(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "plain") })
@@ -273,6 +276,7 @@ func TestTLSUpstreamResumesAndDisables(t *testing.T) {
 
 // Curl, with its own TLS, speaks to the gateway, which speaks TLS to a server.
 func TestTLSCurl(t *testing.T) {
+	t.Parallel()
 	curl, err := exec.LookPath("curl")
 	if err != nil {
 		t.Skip("curl is not installed")
@@ -294,6 +298,7 @@ func TestTLSCurl(t *testing.T) {
 }
 
 func TestTLSWebSocketTunnel(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.server(func(_ int, p *peer) {
 		b := make([]byte, 4096)
@@ -339,6 +344,7 @@ func TestTLSWebSocketTunnel(t *testing.T) {
 
 // A certificate that is no good is told when the gateway is made, with its place.
 func TestTLSBadCertificates(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	chain, _ := ca.pair("a.test")
 	_, key := ca.pair("a.test")
@@ -359,6 +365,7 @@ func TestTLSBadCertificates(t *testing.T) {
 
 // TestTLSH2spec is TestH2spec over TLS.
 func TestTLSH2spec(t *testing.T) {
+	t.Parallel()
 	interopTool(t, "h2spec")
 	w, ca := newWorld(t), newAuthority(t)
 	upstream := w.h2Server(func(rw http.ResponseWriter, r *http.Request) {

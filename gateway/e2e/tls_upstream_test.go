@@ -50,6 +50,7 @@ func (w *world) exactServer(cfg *tls.Config) string {
 // TestTLSUpstreamRefused: a host that can't prove who it is, or does not agree to how it is spoken to, gets no request, and
 // the client is told why.
 func TestTLSUpstreamRefused(t *testing.T) {
+	t.Parallel()
 	ca, stranger := newAuthority(t), newAuthority(t)
 	trusting := fmt.Sprintf(`"ca_cert":%q`, ca.PEM)
 	later := time.Now().Add(time.Hour)
@@ -109,6 +110,7 @@ func TestTLSUpstreamRefused(t *testing.T) {
 
 // TestTLSUpstreamIdentities: each cluster presents its own certificate and asks for its own name.
 func TestTLSUpstreamIdentities(t *testing.T) {
+	t.Parallel()
 	w, ca := newWorld(t), newAuthority(t)
 	addr := w.tlsServer(&tls.Config{Certificates: []tls.Certificate{ca.certificate("one.test", "two.test", "three.test")}, ClientCAs: ca.pool,
 		ClientAuth: tls.VerifyClientCertIfGiven}, false)
@@ -139,6 +141,7 @@ func TestTLSUpstreamIdentities(t *testing.T) {
 // TestTLSUpstreamSessions: every endpoint's session is remembered beside those of the others, whose tickets it would not
 // know, and for all loops.
 func TestTLSUpstreamSessions(t *testing.T) {
+	t.Parallel()
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, protocol := range []string{"Http1", "Http2"} {
 			t.Run(tls.VersionName(version)+"/"+protocol, func(t *testing.T) {
@@ -157,14 +160,14 @@ func TestTLSUpstreamSessions(t *testing.T) {
 					w.t.Cleanup(s.Close)
 					hosts = append(hosts, s.Listener.Addr().String())
 				}
-				g := w.start(sketch{loops: 2, hosts: hosts, document: adminDocument, cluster: fmt.Sprintf(
+				g := w.start(sketch{loops: 2, hosts: hosts, document: adminOnAnyPort, cluster: fmt.Sprintf(
 					`"protocol":%q,"tls_context":{"status":true,"ca_cert":%q,"server_name":"a.test"}`, protocol, ca.PEM)}.String())
 				c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: hang} // either loop may get the next
 				seen := map[string]int{}
 				resumed := `sluice_tls_handshakes_resumed_total{side="up"}`
 				all := `sluice_tls_handshakes_total{side="up"}`
 				count := func() (int, int) {
-					m := scrape(t, w.client(), "http://"+g.AdminAddr()+"/metrics")
+					m := g.metrics()
 					return m[resumed], m[all]
 				}
 				w.until("every endpoint's session is resumed several times", func() bool {

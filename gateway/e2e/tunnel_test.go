@@ -144,6 +144,7 @@ func (p *peer) handshake() {
 }
 
 func TestWebSocketEcho(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.server(func(_ int, p *peer) { wsEcho(p) })
 	wsTalk(w.dial(w.proxy(sketch{hosts: []string{upstream}})))
@@ -186,6 +187,7 @@ func wsTalk(c *peer) {
 
 // TestWebSocketServerSpeaks: the server sends frames unasked, behind its 101 in the same segment too, and closes first.
 func TestWebSocketServerSpeaks(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	done := make(chan struct{})
 	upstream := w.server(func(_ int, p *peer) {
@@ -221,6 +223,7 @@ func wsListen(c *peer) {
 
 // TestBytesBehindUpgrade: a client that does not wait for the 101 loses nothing.
 func TestBytesBehindUpgrade(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.server(func(_ int, p *peer) { wsServer(p) })
 	c := w.dial(w.proxy(sketch{hosts: []string{upstream}}))
@@ -235,6 +238,7 @@ func TestBytesBehindUpgrade(t *testing.T) {
 
 // TestUpgradeRefused: a refused upgrade is an ordinary exchange; both connections go on.
 func TestUpgradeRefused(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.server(func(n int, p *peer) {
 		if n > 0 {
@@ -254,6 +258,7 @@ func TestUpgradeRefused(t *testing.T) {
 
 // TestUpgradeRefusedWithBytesBehind: nobody can tell whether the bytes are a request, so they are none.
 func TestUpgradeRefusedWithBytesBehind(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.server(func(_ int, p *peer) {
 		p.want(wsRequest)
@@ -272,6 +277,7 @@ func TestUpgradeRefusedWithBytesBehind(t *testing.T) {
 }
 
 func TestConnectTunnel(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	const connect = "CONNECT db.example:5432 HTTP/1.1\r\nHost: db.example:5432\r\n\r\n"
 	upstream := w.server(func(n int, p *peer) {
@@ -306,6 +312,7 @@ func TestConnectTunnel(t *testing.T) {
 
 // TestTunnelIdle: a tunnel has an idle limit of its own, which that of requests does not touch.
 func TestTunnelIdle(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, timeouts string
 		cut            bool

@@ -15,6 +15,7 @@ const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 // TestStaleConnection: the server closes an idle connection just when the next request comes. What may be sent twice is,
 // once; what may not is answered with the reason.
 func TestStaleConnection(t *testing.T) {
+	t.Parallel()
 	const get = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 	for _, tt := range []struct {
 		name, request string
@@ -71,6 +72,7 @@ func TestStaleConnection(t *testing.T) {
 
 // TestStaleOnlyOnce: a server that always closes without an answer is asked twice, not for ever.
 func TestStaleOnlyOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var seen atomic.Int32
 	upstream := w.server(func(n int, p *peer) {
@@ -94,6 +96,7 @@ func TestStaleOnlyOnce(t *testing.T) {
 
 // TestFreshConnectionLost: nothing is known about what a server did that took a request on a fresh connection.
 func TestFreshConnectionLost(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var seen atomic.Int32
 	upstream := w.server(func(_ int, p *peer) {
@@ -108,6 +111,7 @@ func TestFreshConnectionLost(t *testing.T) {
 
 // TestTruncatedAnswer: the client must see that the answer is not whole, and the connection is used by nobody else.
 func TestTruncatedAnswer(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, answer, body string }{
 		{"length", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789", "0123456789"},
 		{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n", "0123456789"},
@@ -160,6 +164,7 @@ func TestTruncatedAnswer(t *testing.T) {
 
 // TestExtraBytes: what an upstream sends behind an answer reaches nobody.
 func TestExtraBytes(t *testing.T) {
+	t.Parallel()
 	const poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"
 	for _, later := range []bool{false, true} {
 		t.Run(fmt.Sprintf("later %v", later), func(t *testing.T) {
@@ -206,6 +211,7 @@ func TestExtraBytes(t *testing.T) {
 
 // TestEarlyAnswer: a refusal reaches a client that is still sending.
 func TestEarlyAnswer(t *testing.T) {
+	t.Parallel()
 	const refusal = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig"
 	for _, framing := range []string{"Content-Length: 1073741824", "Transfer-Encoding: chunked"} {
 		t.Run(framing[:strings.IndexByte(framing, ':')], func(t *testing.T) {
@@ -247,6 +253,7 @@ func (p *peer) wantGoneAfter() {
 
 // TestConcurrentRequestsShareUpstreams checks that no answer reaches the wrong client under concurrency.
 func TestConcurrentRequestsShareUpstreams(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	upstream := w.handler(func(rw http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body) // a failure shows at the client

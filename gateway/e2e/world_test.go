@@ -1,10 +1,7 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,13 +9,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"sluice/gateway"
 	"sluice/gateway/config/mosn"
@@ -29,26 +24,62 @@ import (
 const hang = 60 * time.Second
 
 // A world is a test's gateways, servers and clients. Everything that it makes is ended with the test, last first, and
-// then no goroutine may be left.
-type world struct{ t *testing.T }
+// then none of its goroutines may be left. Tests with worlds may run beside each other.
+type world struct {
+	t    *testing.T
+	mark string
+}
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	before := goleak.IgnoreCurrent()
+	w := &world{t: t}
+	// A goroutine inherits the labels of the one that starts it: so those of a world can be told from those of others.
+	w.mark = fmt.Sprintf("world %p", w)
+	pprof.SetGoroutineLabels(pprof.WithLabels(t.Context(), pprof.Labels("world", w.mark)))
 	t.Cleanup(func() {
 		if t.Failed() {
 			return // what failed may have left anything
 		}
-		end := time.Now().Add(hang)
-		err := goleak.Find(before)
-		for err != nil && time.Now().Before(end) {
-			err = goleak.Find(before)
+		left := ""
+		for end := time.Now().Add(hang); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+			if left = w.goroutines(); left == "" {
+				return
+			}
 		}
-		if err != nil {
-			t.Error(err)
-		}
+		t.Errorf("goroutines are left:\n%s", left)
 	})
-	return &world{t: t}
+	return w
+}
+
+// goroutines are the stacks of the world's goroutines, but for the one that asks.
+func (w *world) goroutines() (stacks string) {
+	var all bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&all, 1); err != nil {
+		w.t.Fatal(err)
+	}
+	for stack := range strings.SplitSeq(all.String(), "\n\n") {
+		if strings.Contains(stack, w.mark) && !strings.Contains(stack, "(*world).goroutines") {
+			stacks += stack + "\n\n"
+		}
+	}
+	return stacks
+}
+
+// TestGoroutinesOfWorlds: the one that a world has left is found, and one of another world is not.
+func TestGoroutinesOfWorlds(t *testing.T) {
+	t.Parallel()
+	first := newWorld(t)
+	end := make(chan struct{})
+	defer close(end)
+	go func() { go func() { <-end }() }()
+	first.until("the inner one runs alone", func() bool { return strings.Count(first.goroutines(), "\n\n") == 1 })
+	second := newWorld(t)
+	if left := first.goroutines(); !strings.Contains(left, "TestGoroutinesOfWorlds.func") {
+		t.Errorf("the first world has %q", left)
+	}
+	if left := second.goroutines(); left != "" {
+		t.Errorf("the second world has %q", left)
+	}
 }
 
 // until waits for a condition.
@@ -127,59 +158,6 @@ func (r *running) addr(name string) string {
 	}
 	r.w.t.Fatalf("there is no listener %q among %v", name, r.Listeners())
 	return ""
-}
-
-// quiet turns off everything that a gateway adds to a message, so that tests can compare bytes.
-const quiet = `"forwarded":{"via":false,"x_forwarded_for":false,"x_forwarded_proto":false,"x_forwarded_host":false,"x_request_id":false}`
-
-// A sketch is a configuration of one listener "l" in front of one cluster "c". Its texts are members of JSON objects.
-type sketch struct {
-	loops    int    // 0: one
-	speaks   string // downstream protocols; "": Http1
-	address  string // "": any free port
-	listener string // of the listener
-	chain    string // of its filter chain
-	proxy    string // of the proxy filter's config; "": quiet
-	tcp      string // of a tcp_proxy filter's config, which then takes the place of the proxy
-	rules    string // rules in front of the one for everything, each followed by a comma
-	route    string // of the last rule's action
-	cluster  string // of the cluster
-	server   string // of the server
-	document string // of the document
-	hosts    []string
-}
-
-func (s sketch) String() string {
-	comma := func(members string) string {
-		if members == "" {
-			return ""
-		}
-		return "," + members
-	}
-	if s.proxy == "" {
-		s.proxy = quiet
-	}
-	if s.address == "" {
-		s.address = "127.0.0.1:0"
-	}
-	if s.speaks == "" {
-		s.speaks = "Http1"
-	}
-	filter := `{"type":"proxy","config":{"downstream_protocol":"` + s.speaks + `","router_config_name":"r"` + comma(s.proxy) + `}}`
-	if s.tcp != "" {
-		filter = `{"type":"tcp_proxy","config":{` + s.tcp + `}}`
-	}
-	var hosts []string
-	for _, h := range s.hosts {
-		hosts = append(hosts, fmt.Sprintf(`{"address":%q}`, h))
-	}
-	return fmt.Sprintf(`{"servers":[{"default_log_path":"stdout","processor":%d%s,
-"routers":[{"router_config_name":"r","virtual_hosts":[{"name":"everybody","domains":["*"],"routers":[%s
-  {"match":{"prefix":"/"},"route":{"cluster_name":"c"%s}}]}]}],
-"listeners":[{"name":"l","address":%q,"bind_port":true%s,"filter_chains":[{"filters":[%s]%s}]}]}],
-"cluster_manager":{"clusters":[{"name":"c","type":"SIMPLE","lb_type":"LB_ROUNDROBIN","hosts":[%s]%s}]}%s}`,
-		max(s.loops, 1), comma(s.server), s.rules, comma(s.route), s.address, comma(s.listener), filter, comma(s.chain),
-		strings.Join(hosts, ","), comma(s.cluster), comma(s.document))
 }
 
 // proxy runs s and returns where it listens.
@@ -303,151 +281,6 @@ func (w *world) lines(path string, n int) []string {
 		lines[i] = strings.TrimSuffix(lines[i], "\n")
 	}
 	return lines
-}
-
-// A peer is one end of a raw connection. What it does either succeeds, or fails the test: a client's ends it, a
-// script's ends the script.
-type peer struct {
-	*net.TCPConn
-	t      *testing.T
-	r      *bufio.Reader
-	script bool
-	tls    *tlsPeer // nil, or what is above the connection: see secure
-}
-
-func newPeer(t *testing.T, c net.Conn) *peer {
-	_ = c.SetDeadline(time.Now().Add(hang)) // a connection that is closed already tells by itself
-	return &peer{TCPConn: c.(*net.TCPConn), t: t, r: bufio.NewReader(c)}
-}
-
-// dial connects to the gateway.
-func (w *world) dial(addr string) *peer {
-	w.t.Helper()
-	c, err := net.DialTimeout("tcp", addr, hang)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { c.Close() })
-	return newPeer(w.t, c)
-}
-
-func (p *peer) fail(format string, args ...any) {
-	p.t.Helper()
-	if p.script {
-		p.t.Errorf("server: "+format, args...)
-		runtime.Goexit()
-	}
-	p.t.Fatalf("client: "+format, args...)
-}
-
-func (p *peer) send(text string) {
-	p.t.Helper()
-	if _, err := io.WriteString(p, text); err != nil {
-		p.fail("sending %.60q: %v", text, err)
-	}
-}
-
-// Write is that of the TLS above the connection, if there is some.
-func (p *peer) Write(b []byte) (int, error) {
-	if p.tls != nil {
-		return p.tls.Write(b)
-	}
-	return p.TCPConn.Write(b)
-}
-
-// secure shakes hands as side does, if there is a cfg; what is sent and wanted from then on is inside.
-func (p *peer) secure(side func(net.Conn, *tls.Config) *tls.Conn, cfg *tls.Config) *peer {
-	p.t.Helper()
-	if cfg != nil {
-		p.tls = newTLSPeer(p, side, cfg)
-		p.r = p.tls.r
-	}
-	return p
-}
-
-// want reads exactly text.
-func (p *peer) want(text string) {
-	p.t.Helper()
-	b := make([]byte, len(text))
-	n, err := io.ReadFull(p.r, b)
-	if got := string(b[:n]); got != text {
-		p.fail("received\n%q, want\n%q (%v)", got, text, err)
-	}
-}
-
-// wantEnd reads a clean end of the other side's sending direction.
-func (p *peer) wantEnd() {
-	p.t.Helper()
-	if p.tls != nil {
-		p.tls.wantEnd()
-		return
-	}
-	b, err := io.ReadAll(p.r)
-	if err != nil || len(b) > 0 {
-		p.fail("received %q (%v), want a clean end", b, err)
-	}
-}
-
-// wantGone waits for the end of the connection, clean or not, and wants no byte before it.
-func (p *peer) wantGone() {
-	p.t.Helper()
-	b, err := io.ReadAll(p.r)
-	var timeout net.Error
-	if len(b) > 0 || errors.As(err, &timeout) && timeout.Timeout() {
-		p.fail("received %q (%v), want the connection closed", b, err)
-	}
-}
-
-// head reads up to the empty line, inclusive.
-func (p *peer) head() string {
-	p.t.Helper()
-	var b strings.Builder
-	for {
-		line, err := p.r.ReadString('\n')
-		b.WriteString(line)
-		if err != nil {
-			p.fail("the head was cut: %q (%v)", b.String(), err)
-		}
-		if line == "\r\n" {
-			return b.String()
-		}
-	}
-}
-
-// request reads a request head; ok is false when the connection ended instead.
-func (p *peer) request() (head string, ok bool) {
-	p.t.Helper()
-	if _, err := p.r.Peek(1); err != nil {
-		return "", false
-	}
-	return p.head(), true
-}
-
-// answer reads a response to a request with the given method, and its body.
-func (p *peer) answer(method string) (r *http.Response, body string) {
-	p.t.Helper()
-	r, err := http.ReadResponse(p.r, &http.Request{Method: method})
-	if err != nil {
-		p.fail("no answer: %v", err)
-	}
-	defer r.Body.Close()
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		p.fail("the answer's body: %v after %q", err, b)
-	}
-	return r, string(b)
-}
-
-// shut closes the sending direction.
-func (p *peer) shut() {
-	p.t.Helper()
-	if p.tls != nil {
-		p.tls.end(signed)
-		return
-	}
-	if err := p.CloseWrite(); err != nil {
-		p.fail("shutdown: %v", err)
-	}
 }
 
 // write makes a file.

@@ -1,4 +1,4 @@
-// The common set of exchanges by clients of Node.js: node client.mjs http|http2|undici|undici-h2 URL
+// The common set of exchanges by clients of Node.js: node client.mjs http|http2|undici|undici-h2 URL BYTES
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
@@ -7,13 +7,13 @@ import https from 'node:https'
 import http2 from 'node:http2'
 import { Client, H2CClient } from 'undici'
 
-const [kind, url] = process.argv.slice(2)
+const [kind, url, size] = process.argv.slice(2)
 const sha = (b) => createHash('sha256').update(b).digest('hex')
 
-// A body larger than any window on its way, in pieces.
+// A body of so many bytes, in pieces; as large as the upstream's own.
 const piece = Buffer.alloc(64 * 1024)
 for (let i = 0; i < piece.length; i++) piece[i] = (i * 7919) >> 3
-const pieces = Array(128).fill(piece)
+const pieces = Array(Number(size) / piece.length).fill(piece)
 const whole = Buffer.concat(pieces)
 
 // Each exchange() sends a request and resolves when the head of its answer is there, with {status, headers, body, trailers(),

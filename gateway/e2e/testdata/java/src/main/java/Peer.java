@@ -86,14 +86,22 @@ public class Peer {
             t.start();
             all.add(t);
         }
+        AtomicInteger timeouts = new AtomicInteger(), exceptions = new AtomicInteger(), beats = new AtomicInteger();
+        for (String v : versions) {
+            Thread t = new Thread(() -> {
+                try {
+                    timeouts.addAndGet(timesOut(address + v));
+                    exceptions.addAndGet(fails(address + v));
+                    beats.addAndGet(stays(address + v));
+                } catch (Exception e) {
+                    failed(e);
+                }
+            });
+            t.start();
+            all.add(t);
+        }
         for (Thread t : all) {
             t.join();
-        }
-        int timeouts = 0, exceptions = 0, beats = 0;
-        for (String v : versions) {
-            timeouts += timesOut(address + v);
-            exceptions += fails(address + v);
-            beats += stays(address + v);
         }
         String events = "";
         for (int i = 0; i < 600 && !events.equals(Integer.toString(sent.get())); i++) {
