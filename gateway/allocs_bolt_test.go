@@ -41,44 +41,6 @@ func toUpstream(protocol string) string {
 	return `{"match":{"prefix":"/"},"route":{"cluster_name":"c","upstream_protocol":"` + protocol + `"}},`
 }
 
-// exchangesAllocateNothing asserts 0 allocations in 1 000 exchanges between client and server.
-func exchangesAllocateNothing(t *testing.T, r *rig, client, server wire, together int) {
-	ups := r.upstream(server.hello)
-	from := r.connect()
-	client.hello(from)
-	r.l.Run()
-	from.Discard()
-	exchange := func() {
-		client.ask(from, together)
-		r.l.Run()
-		asked := 0
-		for _, up := range *ups {
-			asked += server.answer(up)
-		}
-		r.l.Run()
-		if n := client.answered(from); n != together || asked != together {
-			t.Fatalf("the upstream has received %d requests of %d, the client %d answers", asked, together, n)
-		}
-	}
-	for range 4096 / together {
-		exchange()
-	}
-	least := 1.0
-	for i := 0; i < 10 && least > 0; i++ {
-		least = testing.AllocsPerRun(1, func() {
-			for range 1000/together + 1 {
-				exchange()
-			}
-		})
-	}
-	if least != 0 {
-		t.Errorf("%v allocations per 1 000 requests, want 0", least)
-	}
-	if len(*ups) != 1 {
-		t.Errorf("%d upstream connections", len(*ups))
-	}
-}
-
 // boltWire speaks Bolt, at either end.
 type boltWire struct {
 	version  byte // a client's

@@ -12,18 +12,6 @@ import (
 	"sluice/loop/looptest"
 )
 
-// A wire is one side of the exchanges of an allocation test, in raw bytes that are made once: it allocates nothing itself.
-type wire interface {
-	// hello is what the side says first.
-	hello(p *looptest.Peer)
-	// ask sends requests; each has a path and a cookie that nobody has seen before.
-	ask(p *looptest.Peer, requests int)
-	// answer answers the requests that have come, and returns how many they were.
-	answer(p *looptest.Peer) int
-	// answered returns how many whole answers have come.
-	answered(p *looptest.Peer) int
-}
-
 // TestMultiplexedPathAllocatesNothing is TestWholePathAllocatesNothing with HTTP/2 on one side or both. Each request has a
 // path and a cookie of its own, as literals, so that no table of HPACK knows a whole head.
 func TestMultiplexedPathAllocatesNothing(t *testing.T) {
@@ -50,41 +38,7 @@ func allocatesNothing(t *testing.T, downstream, upstream string, client, server 
   "filter_chains":[{"filters":[{"type":"proxy","config":{"downstream_protocol":%q,"router_config_name":"r"}}]}]}]}],
  "cluster_manager":{"clusters":[{"name":"c","type":"SIMPLE","lb_type":"LB_LEAST_REQUEST","hosts":[{"address":"10.0.0.1:80"}]}]}}`,
 		upstream, downstream))
-	ups := r.upstream(server.hello)
-	from := r.connect()
-	client.hello(from)
-	r.l.Run()
-	from.Discard()
-	exchange := func() {
-		client.ask(from, together)
-		r.l.Run()
-		asked := 0
-		for _, up := range *ups {
-			asked += server.answer(up)
-		}
-		r.l.Run()
-		if asked != together {
-			t.Fatalf("the upstream has received %d requests of %d", asked, together)
-		}
-		if n := client.answered(from); n != together {
-			t.Fatalf("the client has received %d answers of %d", n, together)
-		}
-	}
-	for range 4096 / together {
-		exchange()
-	}
-	// The count is the process's: what another test left running may add to one run, but not to all of them.
-	least := 1.0
-	for i := 0; i < 10 && least > 0; i++ {
-		least = testing.AllocsPerRun(1, func() {
-			for range 1000 / together {
-				exchange()
-			}
-		})
-	}
-	if least != 0 {
-		t.Errorf("%v allocations per 1 000 requests, want 0", least)
-	}
+	exchangesAllocateNothing(t, r, client, server, together)
 }
 
 // serialLen is the length of the text that makes each path and each cookie new.

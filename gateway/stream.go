@@ -24,9 +24,38 @@ const (
 	directionEnded
 )
 
+// headState is whether the head of a message holds up what follows it.
+//
+//	      ┌──no length──> collecting ──its end──> free or queued
+//	free ─┤
+//	      └──no turn──> queued, or queuedWhole ──its turn──> free
+type headState uint8
+
+const (
+	headFree        headState = iota // it does not: it is not there yet, or was encoded
+	headCollecting                   // the length of the message is not known, and the receiver's protocol says it in front
+	headQueued                       // the receiver's connection sends something else before it
+	headQueuedWhole                  // as headQueued, and nothing follows it
+)
+
+// queue is the state of a head of which Encode has said err; whole: it is all of the message.
+func queue(err error, whole bool) headState {
+	switch {
+	case err != protocols.ErrWait: //nolint:errorlint // returned as it is
+		return headFree
+	case whole:
+		return headQueuedWhole
+	}
+	return headQueued
+}
+
+// queued reports that the head waits for its turn.
+func (h headState) queued() bool { return h >= headQueued }
+
 // A flow is one direction of a stream: what has not been passed on yet.
 type flow struct {
 	state direction
+	head  headState
 	hold  hold
 	owed  int // bytes of Data events that were answered Pause, and that their sender has not got back
 	// trickled is how many bytes the receiver has taken of what it held up, too few to count.
@@ -95,12 +124,6 @@ type exchange struct {
 	tunnel   bool // bytes pass unframed in both directions
 	asked    bool // for a tunnel: see wantsTunnel
 	wasReset bool // the client was told that the answer is void
-	// requestWaits: the head of the request waits for its turn on the upstream's connection; bodiless: it is all of it.
-	requestWaits, bodiless bool
-	// headWaits: the head of the answer waits for its turn on the client's connection; headEnd: it is all of the answer.
-	headWaits, headEnd bool
-	// collecting: the answer is held until its length is known.
-	collecting bool
 	// headOnly: the timeout ends with the head of the answer.
 	headOnly bool
 	grpc     bool   // failures are told as grpc-status

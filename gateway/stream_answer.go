@@ -44,7 +44,7 @@ func (st *stream) Event(ev *protocols.Event) protocols.Verdict {
 				return protocols.More
 			}
 		}
-		if st.collecting {
+		if st.answer.head == headCollecting {
 			return st.collectAnswer(ev)
 		}
 		return st.sendAnswer(ev, n)
@@ -70,24 +70,25 @@ func (st *stream) interim(ev *protocols.Event) protocols.Verdict {
 func (st *stream) sendAnswerHead(end bool) protocols.Verdict {
 	st.filterHead(end)
 	st.status = st.resp.Status
-	if st.collecting = st.collectsAnswer(end); st.collecting {
+	if st.collectsAnswer(end) {
+		st.answer.head = headCollecting
 		return protocols.More
 	}
 	if err := st.encodeHead(end); err != nil {
 		return st.unspeakable(err)
 	}
-	if !st.headWaits && st.wantsTunnel() && grantsTunnel(&st.req, st.resp) {
+	if !st.answer.head.queued() && st.wantsTunnel() && grantsTunnel(&st.req, st.resp) {
 		st.becomeTunnel()
 	}
 	switch {
-	case end && st.headWaits:
+	case end && st.answer.head.queued():
 		st.releaseUpstream()
 		st.carrier.watch(st)
 		return protocols.Pause
 	case end:
 		st.answerSent()
 		return protocols.More
-	case st.headWaits:
+	case st.answer.head.queued():
 		return st.pauseAnswer(0)
 	}
 	return st.afterAnswer(0)
@@ -97,9 +98,9 @@ func (st *stream) sendAnswerHead(end bool) protocols.Verdict {
 func (st *stream) encodeHead(end bool) error {
 	st.w.toClient.Set(&protocols.Event{Kind: protocols.KindHead, End: end, Stream: st.id, Header: st.resp, Reason: st.reason})
 	_, err := st.s.codec.Encode(st.w.loop.Now(), &st.w.toClient, st.s.conn)
-	st.headWaits, st.headEnd = err == protocols.ErrWait, end //nolint:errorlint // returned as it is
+	st.answer.head = queue(err, end)
 	switch {
-	case st.headWaits:
+	case st.answer.head.queued():
 		st.answer.state = directionFull
 		return nil
 	case err == nil && st.answer.state == directionWaiting:
@@ -120,7 +121,7 @@ func (st *stream) unspeakable(err error) protocols.Verdict {
 func (st *stream) sendAnswer(ev *protocols.Event, came int) protocols.Verdict {
 	f := &st.answer
 	n := 0
-	if f.hold.empty() && !st.headWaits {
+	if f.hold.empty() && !f.head.queued() {
 		st.w.toClient.Set(ev)
 		st.w.toClient.Stream = st.id
 		var err error
@@ -170,15 +171,16 @@ func (st *stream) pauseAnswer(n int) protocols.Verdict {
 func (st *stream) flushAnswer() {
 	f := &st.answer
 	now := st.w.loop.Now()
-	if st.headWaits {
-		if err := st.encodeHead(st.headEnd); err != nil {
+	if f.head.queued() {
+		whole := f.head == headQueuedWhole
+		if err := st.encodeHead(whole); err != nil {
 			st.unspeakable(err)
 			return
 		}
-		if st.headWaits {
+		if f.head.queued() {
 			return
 		}
-		if st.headEnd {
+		if whole {
 			st.answerSent()
 			return
 		}

@@ -13,23 +13,29 @@ func (st *stream) collects() bool {
 
 // collect takes a piece of such a request; behind the last one it goes to its upstream.
 func (st *stream) collect(ev *protocols.Event) protocols.Verdict {
-	f := &st.request
-	if f.hold.waiting()+len(ev.Data) > st.s.l.collect {
-		st.detail = tooLongToCollect
-		st.fail(protocols.ReasonBodyTooLarge)
-		return protocols.More
-	}
-	if !f.hold.add(st.w, ev, 0) {
-		st.fail(protocols.ReasonOverflow)
-		return protocols.More
-	}
-	if ev.End {
-		f.hold.trailer = nil // a frame has no place for it
-		st.req.ContentLength = int64(f.hold.waiting())
+	if st.keep(&st.request, ev, protocols.ReasonBodyTooLarge) && ev.End {
+		st.req.ContentLength = int64(st.request.hold.waiting())
 		st.state = upstreamNone
 		st.acquire(false)
 	}
 	return protocols.More
+}
+
+// keep adds a piece to a message that is collected. If it can't, the exchange ends, for tooLong where the message is.
+func (st *stream) keep(f *flow, ev *protocols.Event, tooLong protocols.Reason) bool {
+	if f.hold.waiting()+len(ev.Data) > st.s.l.collect {
+		st.detail = tooLongToCollect
+		st.fail(tooLong)
+		return false
+	}
+	if !f.hold.add(st.w, ev, 0) {
+		st.fail(protocols.ReasonOverflow)
+		return false
+	}
+	if ev.End {
+		f.hold.trailer = nil // a frame has no place for it
+	}
+	return true
 }
 
 // invite answers the expectation of a client that waits for a 100 before it sends its body: an upstream that has no such
@@ -53,27 +59,19 @@ func (st *stream) collectsAnswer(end bool) bool {
 
 // collectAnswer takes a piece of such an answer; behind the last one it goes to the client.
 func (st *stream) collectAnswer(ev *protocols.Event) protocols.Verdict {
-	f := &st.answer
-	if f.hold.waiting()+len(ev.Data) > st.s.l.collect {
-		st.detail = tooLongToCollect
-		st.fail(protocols.ReasonUpstreamProtocol)
-		return protocols.Pause
-	}
-	if !f.hold.add(st.w, ev, 0) {
-		st.fail(protocols.ReasonOverflow)
+	if !st.keep(&st.answer, ev, protocols.ReasonUpstreamProtocol) {
 		return protocols.Pause
 	}
 	if !ev.End {
 		return protocols.More
 	}
-	f.hold.trailer = nil
-	st.collecting = false
-	st.resp.ContentLength = int64(f.hold.waiting())
+	st.answer.head = headFree
+	st.resp.ContentLength = int64(st.answer.hold.waiting())
 	st.releaseUpstream()
 	if err := st.encodeHead(false); err != nil {
 		return st.unspeakable(err)
 	}
-	if st.headWaits {
+	if st.answer.head.queued() {
 		st.carrier.watch(st)
 		return protocols.Pause
 	}
@@ -83,8 +81,8 @@ func (st *stream) collectAnswer(ev *protocols.Event) protocols.Verdict {
 
 // forgetAnswer drops what was collected of an answer that will not be complete.
 func (st *stream) forgetAnswer() {
-	if st.collecting {
-		st.collecting = false
+	if st.answer.head == headCollecting {
+		st.answer.head = headFree
 		st.answer.hold.drop(st.w)
 	}
 }

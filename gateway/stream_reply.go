@@ -60,7 +60,7 @@ func (st *stream) answerLocally(body []byte) {
 		st.cut(protocols.ReasonInternal)
 		return
 	}
-	if st.headWaits || !st.answer.hold.empty() {
+	if st.answer.head.queued() || !st.answer.hold.empty() {
 		st.carrier.watch(st) // flushAnswer sends the rest
 		return
 	}
@@ -72,7 +72,7 @@ func (st *stream) answerLocally(body []byte) {
 func (st *stream) encodeLocalBody(body []byte) error {
 	st.w.toClient.Set(&protocols.Event{Kind: protocols.KindData, End: true, Stream: st.id, Data: body})
 	n := 0
-	if !st.headWaits {
+	if !st.answer.head.queued() {
 		var err error
 		if n, err = st.s.codec.Encode(st.w.loop.Now(), &st.w.toClient, st.s.conn); err != nil || n == len(body) {
 			return err

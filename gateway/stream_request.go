@@ -72,7 +72,7 @@ func (st *stream) requestEvent(ev *protocols.Event) protocols.Verdict {
 // sendRequest passes ev, for which the client has spent came bytes, on as far as the upstream takes it, and holds the rest.
 func (st *stream) sendRequest(ev *protocols.Event, came int) protocols.Verdict {
 	n := 0
-	if st.state == upstreamLeased && !st.requestWaits && st.replayed == len(st.replay) && st.request.hold.empty() {
+	if st.state == upstreamLeased && !st.request.head.queued() && st.replayed == len(st.replay) && st.request.hold.empty() {
 		st.w.toServer.Set(&protocols.Event{Kind: ev.Kind, End: ev.End, Header: ev.Header, Data: ev.Data})
 		var err error
 		n, err = st.lease.Encode(&st.w.toServer)
@@ -200,8 +200,8 @@ func (st *stream) Drained() {
 	if !st.lease.Multiplexed() {
 		st.moved = st.w.loop.Now() // its output has left; a stream's window says little
 	}
-	if st.requestWaits {
-		st.sendHead()
+	if st.request.head.queued() {
+		st.sendHead(st.request.head == headQueuedWhole)
 		return
 	}
 	st.flushRequest()

@@ -104,21 +104,20 @@ func (st *stream) begin(lease *upstream.Lease) {
 	if t := st.route.retry.TryTimeout; t > 0 {
 		st.timeTry(t)
 	}
-	st.bodiless = bodiless
-	st.sendHead()
+	st.sendHead(bodiless)
 }
 
-// sendHead sends the head of the request, unless it has to wait for its turn: then Drained asks again. What waits behind it
-// follows. st may be over when it returns.
-func (st *stream) sendHead() {
-	st.w.toServer.Set(&protocols.Event{Kind: protocols.KindHead, End: st.bodiless, Header: &st.req})
+// sendHead sends the head of the request, which is all of it if it is whole, unless it has to wait for its turn: then Drained
+// asks again. What waits behind it follows. st may be over when it returns.
+func (st *stream) sendHead(whole bool) {
+	st.w.toServer.Set(&protocols.Event{Kind: protocols.KindHead, End: whole, Header: &st.req})
 	_, err := st.lease.Encode(&st.w.toServer)
-	st.requestWaits = err == protocols.ErrWait //nolint:errorlint // returned as it is
+	st.request.head = queue(err, whole)
 	switch {
-	case st.requestWaits:
+	case st.request.head.queued():
 	case err != nil:
 		st.refuseByUs(err)
-	case st.bodiless:
+	case whole:
 		st.requestSent()
 	default:
 		st.flushRequest()

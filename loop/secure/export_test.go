@@ -13,7 +13,8 @@ func (c *Counting) admit(*Engine, []byte, bool) runner {
 
 func (c *Counting) run(h *handshake) {
 	h.step()
-	if h.handBack() {
+	h.handBack()
+	if h.over {
 		c.Active--
 	}
 }

@@ -77,14 +77,11 @@ func (h *handshake) record() []byte {
 	return h.in[h.read-n : h.read]
 }
 
-// handBack is what a runner without a thread does after a step: it posts h to its loop, and reports whether h is over. A loop
-// that has stopped takes nothing: the coroutine is ended here.
-func (h *handshake) handBack() (over bool) {
-	over = h.over
-	if !h.home.loop.Post(h.opening.back) && !over {
+// handBack is what a runner without a thread does after a step: it posts h to its loop. A loop that has stopped takes nothing:
+// the coroutine is ended here.
+func (h *handshake) handBack() {
+	if !h.home.loop.Post(h.opening.back) && !h.over {
 		h.abort = true
 		h.step()
-		over = true
 	}
-	return over
 }
