@@ -106,16 +106,6 @@ func checkAnswer(f *Frame) *Rule {
 	return nil
 }
 
-// goneAway is a server's word that it takes no more streams. Those in progress go on.
-func (c *Client) goneAway(sink protocols.Sink) {
-	if c.phase != protocols.PhaseOpen {
-		return
-	}
-	c.drain(true)
-	c.env.Ev.Set(&protocols.Event{Kind: protocols.KindGoAway, Reason: protocols.ReasonDrained})
-	sink.Event(&c.env.Ev)
-}
-
 // decodeAnswer passes on an answer. b is all of the frame, or the head of a long one.
 func (c *Client) decodeAnswer(f *Frame, b []byte, sink protocols.Sink) *Rule {
 	content := b[f.Head:]

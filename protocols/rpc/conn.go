@@ -229,6 +229,17 @@ func (c *conn) drain(closing bool) {
 	}
 }
 
+// goneAway is the peer's word that there will be no more streams: a server takes none, or a client opens none. Those in progress
+// go on.
+func (c *conn) goneAway(sink protocols.Sink) {
+	if c.phase != protocols.PhaseOpen {
+		return
+	}
+	c.drain(true)
+	c.env.Ev.Set(&protocols.Event{Kind: protocols.KindGoAway, Reason: protocols.ReasonDrained})
+	sink.Event(&c.env.Ev)
+}
+
 // endPhase is the end of the last stream.
 func (c *conn) endPhase() {
 	switch {

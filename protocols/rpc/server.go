@@ -107,16 +107,6 @@ func (c *Server) refuse(f *Frame, r *Rule, out protocols.Output) *Rule {
 	return r
 }
 
-// goneAway is a client's word that it will open no more streams.
-func (c *Server) goneAway(sink protocols.Sink) {
-	if c.phase != protocols.PhaseOpen {
-		return
-	}
-	c.drain(true)
-	c.env.Ev.Set(&protocols.Event{Kind: protocols.KindGoAway, Reason: protocols.ReasonDrained})
-	sink.Event(&c.env.Ev)
-}
-
 // decodeRequest opens a stream. b is all of the frame, or the head of a long one.
 func (c *Server) decodeRequest(f *Frame, b []byte, sink protocols.Sink, out protocols.Output) *Rule {
 	h, r := c.readHead(f, b, c.env.Limits.HeadFields)
