@@ -97,8 +97,8 @@ type Conditions struct {
 	// Yielded: Decode stopped for the sake of other connections, though it could go on with what it left, or streams
 	// that waited can go on since an Encode. The owner calls Decode again in the loop's next round.
 	Yielded bool
-	// Stalled: Decode takes nothing until Credit events have returned what its sinks have not taken (Bolt, which has no
-	// windows). The owner stops reading until Yielded says that it can go on.
+	// Stalled: Decode takes nothing until Credit events have returned what its sinks have not taken (the RPC protocols,
+	// which have no windows), or until there is room in the output for what it would have to answer. The owner stops reading until Yielded says that it can go on.
 	Stalled bool
 }
 
@@ -174,7 +174,7 @@ type Env struct {
 	// Scratch is the header into which Decode parses; it is valid inside a Sink's Event call only.
 	Scratch Header
 	// Ev is the event that Decode passes on: a local one would escape to the heap. Decode never runs inside another
-	// Decode of the same loop, so one serves all; a codec sets all of it (Ev = Event{...}) for each call of a sink.
+	// Decode of the same loop, so one serves all; a codec sets all of it (Event.Set) for each call of a sink.
 	Ev Event
 	// Counts is what the codecs of this loop have dropped or refused without an event. Envs that differ only in their limits
 	// may share it.

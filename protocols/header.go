@@ -15,10 +15,10 @@ type Header struct {
 	Proto   ProtocolID // the codec that decoded it
 	Minor   uint8      // HTTP/1's minor version as the sender wrote it; Bolt's version, 1 or 2
 	Method  MethodID   // of a request; MethodOther: see MethodBytes
-	OneWay  bool       // a request that expects no answer (Bolt)
+	OneWay  bool       // a request that expects no answer (Bolt, Dubbo)
 	Status  int        // of a response; 0 in a request
 	Timeout int64      // the sender's own deadline in ms (Bolt, grpc-timeout); 0: it says nothing; -1: it wants none (Bolt)
-	Code    uint16     // of a Bolt response: its own status, of which Status is HTTP's form
+	Code    uint16     // of a response of Bolt or Dubbo: its own status, of which Status is HTTP's form
 	Coding  uint8      // of a Bolt message: how class and content are serialized (1: Hessian 2); 0: it says nothing
 	// ContentLength is the announced body length; -1 when none is announced. It is what the codec verified; the
 	// content-length field itself stays among the fields.

@@ -11,8 +11,8 @@ type Limits struct {
 	TrailerFields int // 32
 	DiscardBytes  int // request body bytes read and dropped behind an early answer to keep a connection: 64 KiB
 
-	// Of protocols of binary frames (Bolt).
-	ClassBytes   int // a class name: 4 KiB
+	// Of protocols of binary frames (Bolt, Dubbo).
+	ClassBytes   int // a class name, or a path, version or method of Dubbo: 4 KiB
 	ContentBytes int // the content of a frame: 16 MiB
 	Calls        int // requests in progress on one connection: 1024, and never more than 4000
 
@@ -20,9 +20,10 @@ type Limits struct {
 	Streams   int // streams that the peer may have open on one connection: 128
 	Window    int // initial receive window of a stream, in bytes: 64 KiB (towards upstreams 16 KiB, among many 4)
 	WindowMax int // up to which a window grows while its stream is drained, and those of a connection grow together: 2 MiB, or Window
-	Owed      int // Env.Owed's part of one connection, past which its heaviest stalled stream is reset: 4 MiB or twice WindowMax,
-	// and towards upstreams no less than two initial windows for each stream
-	OwedOnLoop int // Env.Owed itself, past which every connection resets its heaviest stalled stream: 256 MiB
+	// Owed is Env.Owed's part of one connection, past which its heaviest stalled stream is reset (where there are no windows:
+	// past which it is not read): 4 MiB or twice WindowMax, and towards upstreams no less than two initial windows for each
+	// stream. OwedOnLoop is Env.Owed itself, past which every connection does the same: 256 MiB.
+	Owed, OwedOnLoop int
 
 	PingInterval time.Duration // silence after which the peer is asked whether it is still there; 0 or negative: never
 	PingTimeout  time.Duration // for its answer: 20 s

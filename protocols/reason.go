@@ -3,7 +3,7 @@ package protocols
 import "strconv"
 
 // A Reason says why a stream or a connection ended otherwise than well. The same name shows in the local reply's body,
-// the access log, a metric label and the trace.
+// the access log and a metric label.
 type Reason uint8
 
 // The reasons. The set is closed: a switch over it lists every one.
@@ -18,7 +18,7 @@ const (
 	ReasonProtocolError               // the client broke its protocol
 	ReasonHeadTooLarge                // request head over its limit
 	ReasonURITooLong                  // request line over its limit
-	ReasonBodyTooLarge                // request body over the route's max_body
+	ReasonBodyTooLarge                // request body over its limit, or too long to be collected for a protocol that needs its length
 	ReasonFlood                       // the client sent more of something cheap than anybody needs
 	ReasonNotImplemented              // a transfer coding or method that can't be served
 	ReasonExpectationFailed           // the request expects something other than 100-continue
@@ -26,7 +26,7 @@ const (
 	ReasonNoCluster                   // the route names a cluster that does not exist (any more)
 	ReasonNoHealthyEndpoint           // the cluster has no endpoint that may be used
 	ReasonConnectFailed               // the endpoint refused, or could not be reached
-	ReasonConnectTimeout              // no connection within connect_timeout
+	ReasonConnectTimeout              // no connection within the cluster's connect_timeout
 	ReasonOverflow                    // a limit of the cluster or of this process was reached
 	ReasonUpstreamReset               // the upstream closed or reset before the head of its answer
 	ReasonUpstreamCut                 // the upstream closed or reset within its answer
@@ -35,7 +35,7 @@ const (
 	ReasonUpstreamHeadTooLarge        // response head over its limit
 	ReasonRequestTimeout              // the route's timeout passed
 	ReasonTryTimeout                  // the per-try timeout passed
-	ReasonStreamIdle                  // the exchange made no progress for stream_idle_timeout
+	ReasonStreamIdle                  // the exchange made no progress for timeouts.stream_idle
 	ReasonRateLimited                 // a rate limit refused
 	ReasonForbidden                   // an access rule refused
 	ReasonMisdirected                 // the connection is not for the host that the request names

@@ -20,7 +20,8 @@ const (
 // shareEvery is how often a loop tells the others its counts of requests in flight, and looks at theirs.
 const shareEvery = 100 * time.Millisecond
 
-// A Local is a cluster on one loop: its pools and its counts. Everything in it belongs to that loop, except shared.
+// A Local is a cluster on one loop: its pools and its counts. Everything in it belongs to that loop, but for the
+// counts that it shows to others (shared).
 type Local struct {
 	cluster *Cluster
 	loop    loop.Loop

@@ -22,7 +22,7 @@ type lifecycle interface {
 // supervise acts on signals until the gateway has stopped.
 //
 //	serving ── SIGTERM ──> draining ── nothing runs any more ──> stopped
-//	   │                      │ └───── time limit ─────────────> stopped, errDrainLimit
+//	   │                      │ └───── time limit ─────────────> stopped, exitDrainLimit
 //	   │                      │
 //	   └─ SIGINT, SIGQUIT ────┴─ SIGTERM, SIGINT, SIGQUIT ─────> stopped
 //

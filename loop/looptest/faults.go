@@ -54,26 +54,23 @@ func (s *system) anySocket() *socket {
 
 // readLimit is how much of n waiting bytes a read may give.
 func (s *system) readLimit(n int) int {
-	if s.happens(s.faults.Again) {
-		return 0
-	}
-	if s.reads > 0 {
-		n = min(n, s.reads)
-	}
-	if n > 1 && s.happens(s.faults.ShortRead) {
-		n = 1 + s.rng.IntN(n-1)
-	}
-	return n
+	return s.limit(n, s.reads, s.faults.ShortRead)
 }
 
+// writeLimit is how much of n bytes a write may take.
 func (s *system) writeLimit(n int) int {
+	return s.limit(n, s.writes, s.faults.ShortWrite)
+}
+
+// limit is n, or most if that is not 0 and less, or something shorter if fate will have it.
+func (s *system) limit(n, most int, short float64) int {
 	if s.happens(s.faults.Again) {
 		return 0
 	}
-	if s.writes > 0 {
-		n = min(n, s.writes)
+	if most > 0 {
+		n = min(n, most)
 	}
-	if n > 1 && s.happens(s.faults.ShortWrite) {
+	if n > 1 && s.happens(short) {
 		n = 1 + s.rng.IntN(n-1)
 	}
 	return n

@@ -175,7 +175,9 @@ func (p *Peer) deliver() (busy bool) {
 }
 
 // over reports whether the loop has closed the connection, and the scripts have been told everything.
-func (p *Peer) over() bool { return p.sock.closed && p.eofTold && len(p.fresh) == 0 && p.outcome == settled }
+func (p *Peer) over() bool {
+	return p.sock.closed && p.eofTold && len(p.fresh) == 0 && p.outcome == settled
+}
 
 // Discard is Take without the copy.
 func (p *Peer) Discard() { p.kept = p.kept[:0] }

@@ -18,7 +18,7 @@ type progress struct {
 	fields uint32 // fields before line
 }
 
-// section says which lines a fieldScan reads, and what is known when it has read them.
+// section is what scanFields knows of the lines that it has read.
 type section struct {
 	set, repeated protocols.NameSet
 	host          span // the value of the last Host field

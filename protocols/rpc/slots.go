@@ -24,7 +24,7 @@ const (
 	slotSent               // its frame is complete, and the owner has not said so yet
 	slotDropping           // nothing goes out for it; what is encoded is dropped
 	slotAnswered           // the answer is complete before the request
-	slotOwed               // a frame of the codec's own that waits in conn.owedFrames
+	slotOwed               // a frame of the codec's own that waits in conn.frames
 )
 
 // A slot is a stream, or a frame of the codec's own that waits. The part behind next is a server's: what an answer
