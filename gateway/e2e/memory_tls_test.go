@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -74,22 +71,4 @@ func TestMemoryOfTLS(t *testing.T) {
 			}
 		})
 	}
-}
-
-// heap is what the process has in use of its heap and for stacks, after a collection of garbage.
-func (p *process) heap() (sum int) {
-	p.w.t.Helper()
-	admin := regexp.MustCompile(`listening server=admin address=(\S+)`)
-	p.w.until("the admin server", func() bool { return admin.MatchString(p.out.String()) })
-	text := fetch(p.w.t, p.w.client(), "http://"+admin.FindStringSubmatch(p.out.String())[1]+"/debug/pprof/heap?gc=1&debug=1")
-	for _, name := range []string{"HeapInuse", "Stack"} {
-		_, rest, _ := strings.Cut(text, "# "+name+" = ")
-		number, _, _ := strings.Cut(rest, "\n")
-		n, err := strconv.Atoi(strings.Fields(number + " ?")[0]) // a stack's has the system's part behind it
-		if err != nil {
-			p.w.t.Fatalf("the heap profile tells no %s: %v", name, err)
-		}
-		sum += n
-	}
-	return sum
 }

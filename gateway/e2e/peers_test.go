@@ -12,28 +12,6 @@ import (
 	"testing"
 )
 
-// tool is the path of a program; the test is skipped where it is not installed.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	for _, dir := range []string{"", "/usr/sbin/", "/usr/local/sbin/"} {
-		if path, err := exec.LookPath(dir + name); err == nil {
-			return path
-		}
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
-
-// curl runs curl and returns what it wrote.
-func curl(t *testing.T, args ...string) string {
-	t.Helper()
-	out, err := exec.Command(tool(t, "curl"), append([]string{"-sS", "--noproxy", "*", "--max-time", "60"}, args...)...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("curl %v: %v\n%s", args, err, out)
-	}
-	return string(out)
-}
-
 // TestCurl is a client that nobody here has written.
 func TestCurl(t *testing.T) {
 	t.Parallel()

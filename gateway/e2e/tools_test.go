@@ -14,6 +14,28 @@ import (
 	"testing"
 )
 
+// tool is the path of a program; the test is skipped where it is not installed.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	for _, dir := range []string{"", "/usr/sbin/", "/usr/local/sbin/"} {
+		if path, err := exec.LookPath(dir + name); err == nil {
+			return path
+		}
+	}
+	t.Skipf("%s is not installed", name)
+	return ""
+}
+
+// curl runs curl and returns what it wrote.
+func curl(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(tool(t, "curl"), append([]string{"-sS", "--noproxy", "*", "--max-time", "60"}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("curl %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
 // interop builds the programs of testdata/interop, a module of its own so that the gateway's needs none of what they need.
 // They stay in bin/, where the next build finds them.
 var interop = sync.OnceValues(func() (dir string, err error) {
@@ -202,7 +224,7 @@ func printed(t *testing.T, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// protocols are those of net/http, without TLS.
+// unencrypted are protocols of net/http, without TLS.
 func unencrypted(http1, http2 bool) *http.Protocols {
 	p := new(http.Protocols)
 	p.SetHTTP1(http1)
