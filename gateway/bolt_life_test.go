@@ -268,3 +268,40 @@ func TestBoltClientThatDoesNotRead(t *testing.T) {
 	wantBolt(t, busy, "v1 #1 0 ok")
 	r.idle()
 }
+
+// Nor does it stop, for long, those whose calls were on the same connection before it stopped reading: its answer is given
+// up, the endpoint is not to blame, and the connection goes on.
+func TestBoltSlowReaderAmongOthers(t *testing.T) {
+	r := newRig(t, boltDoc{}.String())
+	ups := r.upstream(nil)
+	lazy, busy := r.connect(), r.connect()
+	lazy.Window(0)
+	sendBolt(lazy, call(1, "s", ""))
+	r.l.Run()
+	sendBolt(busy, call(1, "s", ""))
+	r.l.Run()
+	up := (*ups)[0]
+	calls := boltFrames(t, up)
+	if len(calls) != 2 {
+		t.Fatalf("%d calls on the first connection", len(calls))
+	}
+	sendBolt(up, calls[0].answer(0, strings.Repeat("x", 2<<20)), calls[1].answer(0, "ok"))
+	r.l.Run()
+	wantBolt(t, busy)
+	sendBolt(busy, call(2, "s", "next"))
+	r.l.Run()
+	if len(*ups) != 2 {
+		t.Fatalf("%d upstream connections beside one that is not read", len(*ups))
+	}
+	sendBolt((*ups)[1], boltFrames(t, (*ups)[1])[0].answer(0, "elsewhere"))
+	r.l.Run()
+	wantBolt(t, busy, "v1 #2 0 elsewhere")
+	r.l.Advance(4 * time.Second)
+	wantBolt(t, busy, "v1 #1 0 ok")
+	lazy.Window(-1)
+	r.l.Run()
+	if !lazy.Closed() || up.Closed() || busy.Closed() {
+		t.Errorf("who does not read is closed %v, the upstream %v, the other client %v", lazy.Closed(), up.Closed(), busy.Closed())
+	}
+	r.idle()
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/protocols"
 	"sluice/protocols/bolt"
@@ -203,6 +204,31 @@ func TestBoltStalledConnectionAfterAbort(t *testing.T) {
 		t.Errorf("%d bytes are unread, and the other call is %s", n, other.state())
 	}
 	r.wantServers(1)
+}
+
+// New calls go elsewhere while one keeps the connection from being read; those that were on it wait for a while, and then
+// the one that does not read is over.
+func TestBoltSlowReader(t *testing.T) {
+	r, reader, other, _ := stalledRig(t, 1<<20)
+	later := r.calls(10)
+	r.l.Run()
+	r.wantServers(2)
+	for _, id := range r.server(1).boltCalls() {
+		r.server(1).SendBytes(boltAnswer(id, "ok"))
+	}
+	r.l.Run()
+	want(t, later, "done")
+	want(t, []*call{reader, other}, "leased")
+	r.l.Advance(3 * time.Second)
+	want(t, []*call{reader}, "lost slow_reader unprocessed=false answered=true")
+	want(t, []*call{other}, "done")
+	if n := r.server(0).Unread(); n != 0 || len(r.closes) != 0 {
+		t.Errorf("%d bytes are unread, closed: %v", n, r.closes)
+	}
+	// Both connections are as good as new.
+	r.calls(10)
+	r.l.Run()
+	r.wantServers(2)
 }
 
 // What a server has sent before it closed is read, however slowly.

@@ -82,7 +82,7 @@ func newMuxConn(h *host, ln *lane, env *protocols.Env) *muxConn {
 
 // count lets the lane know whether the connection is one of those that requests may wait for.
 func (m *muxConn) count() {
-	switch counts := m.state < muxDraining && m.sending == 0; {
+	switch counts := m.state < muxDraining && m.sending == 0 && !m.stalled; {
 	case counts == m.counted:
 		return
 	case counts:
@@ -197,6 +197,7 @@ func (m *muxConn) obey(s protocols.Status) (done bool) {
 		m.c.Resume()
 	case s.Stalled:
 		m.stalled = true
+		m.count()
 		m.c.Pause()
 	default:
 		return true
@@ -208,6 +209,7 @@ func (m *muxConn) obey(s protocols.Status) (done bool) {
 func (m *muxConn) readOn() {
 	if m.stalled && m.state != muxClosing && !m.mux.Status().Stalled {
 		m.stalled = false
+		m.count()
 		m.c.Resume()
 	}
 }

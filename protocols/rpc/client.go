@@ -21,6 +21,7 @@ type Client struct {
 	pinged     time.Duration // when the last ping was sent
 	pings      uint32        // sent so far
 	unanswered uint8         // pings in a row
+	stall      stall
 }
 
 var (
@@ -40,6 +41,9 @@ func (c *Client) Decode(now time.Duration, b []byte, sink protocols.Sink, out pr
 			return len(b), nil
 		}
 		if c.pausing(starts, n) {
+			if c.traits&isHalted != 0 {
+				c.stall.begin(now)
+			}
 			break
 		}
 		var (
@@ -128,6 +132,7 @@ func (c *Client) decodeAnswer(f *Frame, b []byte, sink protocols.Sink) *Rule {
 		c.answered(i)
 	case long:
 		c.stream(f, b, id)
+		c.stall.allow(f.Content)
 	default:
 		c.in.id = id
 	}

@@ -16,7 +16,9 @@ func (c *Client) Encode(now time.Duration, ev *protocols.Event, out protocols.Ou
 		c.drain(true)
 		return 0, nil
 	case protocols.KindCredit:
-		c.credit(ev)
+		if c.credit(ev); !c.stalled() {
+			c.stall.over(now)
+		}
 		return 0, nil
 	case protocols.KindData, protocols.KindTrailer, protocols.KindReset:
 	default:
@@ -119,7 +121,7 @@ func (c *Client) reset(i int) {
 
 // room is how many streams may be opened now.
 func (c *Client) room() int {
-	if c.phase != protocols.PhaseOpen || !c.between() || c.traits&isFull != 0 {
+	if c.phase != protocols.PhaseOpen || !c.between() || c.traits&isFull != 0 || c.stalled() {
 		return 0
 	}
 	return min(c.env.Limits.Calls, maxSlots-spareSlots) - int(c.used)

@@ -11,6 +11,15 @@ var ErrSilent = &protocols.Error{Reason: protocols.ReasonPeerSilent, Detail: "se
 
 // Deadline implements protocols.TimedCodec.
 func (c *Client) Deadline() time.Duration {
+	ping, stall := c.pingDeadline(), c.stallEnd()
+	if ping == 0 || stall == 0 {
+		return max(ping, stall)
+	}
+	return min(ping, stall)
+}
+
+// pingDeadline is when a heartbeat, or the answer to one, is due; 0: never.
+func (c *Client) pingDeadline() time.Duration {
 	switch l := &c.env.Limits; {
 	case l.PingInterval <= 0 || c.traits&isCut != 0 || c.phase > protocols.PhaseDraining:
 		return 0
@@ -21,11 +30,17 @@ func (c *Client) Deadline() time.Duration {
 	}
 }
 
-// Advance implements protocols.TimedCodec. When nothing has come for PingInterval it sends a heartbeat; when that many of
-// them have not been answered, each within PingTimeout, the peer is gone.
+// Advance implements protocols.TimedCodec.
 func (c *Client) Advance(now time.Duration, sink protocols.Sink, out protocols.Output) error {
 	c.giveTurns(sink, out)
-	due := c.Deadline()
+	c.endStall(now, sink)
+	return c.ping(now, out)
+}
+
+// ping sends a heartbeat when nothing has come for PingInterval; when that many of them have not been answered, each
+// within PingTimeout, the peer is gone.
+func (c *Client) ping(now time.Duration, out protocols.Output) error {
+	due := c.pingDeadline()
 	switch {
 	case due == 0 || now < due:
 		return nil
