@@ -59,7 +59,7 @@ func TestBoltKeepalive(t *testing.T) {
 	if got := boltFrames(t, up); len(got) != 3 || !up.Closed() {
 		t.Errorf("%d heartbeats; the connection is closed: %v", len(got), up.Closed())
 	}
-	wantBolt(t, client, "v1 #2 6 upstream_reset")
+	wantBolt(t, client, "v1 #2 7 upstream_silent")
 	if n := r.g.listeners[0].locals[0].env.Counts.Pings; n != 8 {
 		t.Errorf("%d heartbeats are counted", n)
 	}

@@ -10,7 +10,7 @@ type Reason uint8
 const (
 	ReasonNone                 Reason = iota
 	ReasonClientGone                  // the client closed or reset before its answer was complete
-	ReasonPeerSilent                  // no answer to a keep-alive probe
+	ReasonPeerSilent                  // the client did not answer a keep-alive probe
 	ReasonHeadTimeout                 // the request head did not arrive in time
 	ReasonIdleTimeout                 // a keep-alive connection, or a tunnel, was idle for too long
 	ReasonBodyTimeout                 // the request body made no progress for too long
@@ -31,6 +31,7 @@ const (
 	ReasonUpstreamReset               // the upstream closed or reset before the head of its answer
 	ReasonUpstreamCut                 // the upstream closed or reset within its answer
 	ReasonUpstreamTruncated           // the upstream ended TLS without close_notify where only its end delimits the answer
+	ReasonUpstreamSilent              // the upstream did not answer a keep-alive probe
 	ReasonUpstreamProtocol            // the upstream broke its protocol
 	ReasonUpstreamHeadTooLarge        // response head over its limit
 	ReasonRequestTimeout              // the route's timeout passed
@@ -51,7 +52,7 @@ var reasons = [NumReasons]struct {
 }{
 	ReasonNone:                 {"none", 0, ""},
 	ReasonClientGone:           {"client_gone", 499, "the client closed the connection"},
-	ReasonPeerSilent:           {"peer_silent", 408, "the peer did not answer a keep-alive probe"},
+	ReasonPeerSilent:           {"peer_silent", 408, "the client did not answer a keep-alive probe"},
 	ReasonHeadTimeout:          {"head_timeout", 408, "the request head did not arrive in time"},
 	ReasonIdleTimeout:          {"idle_timeout", 408, "the connection was idle for too long"},
 	ReasonBodyTimeout:          {"body_timeout", 408, "the request body made no progress"},
@@ -72,6 +73,7 @@ var reasons = [NumReasons]struct {
 	ReasonUpstreamReset:        {"upstream_reset", 502, "the upstream closed the connection before it answered"},
 	ReasonUpstreamCut:          {"upstream_cut", 502, "the upstream closed the connection within its answer"},
 	ReasonUpstreamTruncated:    {"upstream_truncated", 502, "the upstream ended TLS without close_notify, which an answer without a length needs"},
+	ReasonUpstreamSilent:       {"upstream_silent", 504, "the upstream did not answer a keep-alive probe"},
 	ReasonUpstreamProtocol:     {"upstream_protocol_error", 502, "the upstream's answer is malformed"},
 	ReasonUpstreamHeadTooLarge: {"upstream_head_too_large", 502, "the upstream's response head is too large"},
 	ReasonRequestTimeout:       {"request_timeout", 504, "the upstream did not answer in time"},

@@ -167,7 +167,7 @@ func (p *RetryPolicy) RetriesLoss(r protocols.Reason, unprocessed bool) bool {
 	case protocols.ReasonConnectFailed, protocols.ReasonConnectTimeout, protocols.ReasonNoHealthyEndpoint:
 		return c.Has(RetryConnectFailure)
 	case protocols.ReasonUpstreamReset, protocols.ReasonUpstreamCut, protocols.ReasonUpstreamTruncated, protocols.ReasonUpstreamProtocol,
-		protocols.ReasonUpstreamHeadTooLarge, protocols.ReasonTryTimeout, protocols.ReasonPeerSilent, protocols.ReasonDrained:
+		protocols.ReasonUpstreamHeadTooLarge, protocols.ReasonTryTimeout, protocols.ReasonUpstreamSilent, protocols.ReasonDrained:
 		return c.Has(RetryReset)
 	default:
 		// Not the upstream's doing, or, as overflow, something that more tries make worse.

@@ -66,14 +66,10 @@ func (k *link) dialFailed(err error) {
 	k.host.missed(k.lane, reason)
 }
 
-// refusal is the reason of a codec's error; ReasonNone says no more than that the connection has ended.
+// refusal is the reason of a codec's error.
 func refusal(err error) protocols.Reason {
-	var pe *protocols.Error
-	switch {
-	case !errors.As(err, &pe):
-		return protocols.ReasonUpstreamProtocol
-	case pe.Reason == protocols.ReasonPeerSilent:
-		return protocols.ReasonNone // the word is about clients, whose own fault it is
+	if pe, ok := errors.AsType[*protocols.Error](err); ok {
+		return pe.Reason
 	}
-	return pe.Reason
+	return protocols.ReasonUpstreamProtocol
 }

@@ -173,8 +173,8 @@ func TestPings(t *testing.T) {
 		t.Fatalf("the server got %v", got)
 	}
 	r.l.Advance(11 * time.Second)
-	want(t, calls[:1], "lost upstream_reset unprocessed=false answered=true")
-	want(t, calls[1:], "lost upstream_reset unprocessed=false answered=false")
+	want(t, calls[:1], "lost upstream_silent unprocessed=false answered=true")
+	want(t, calls[1:], "lost upstream_silent unprocessed=false answered=false")
 	if !s.Closed() {
 		t.Error("a silent connection is open")
 	}

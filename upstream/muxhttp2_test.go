@@ -238,7 +238,7 @@ func TestHTTP2Pings(t *testing.T) {
 	r.wantServers(1)
 	r.server(0).OnReceive(func([]byte) {})
 	r.l.Advance(8 * time.Second)
-	want(t, []*call{open}, "lost upstream_reset unprocessed=false answered=false")
+	want(t, []*call{open}, "lost upstream_silent unprocessed=false answered=false")
 	if !r.server(0).Closed() {
 		t.Error("the connection to a silent peer is open")
 	}

@@ -89,7 +89,7 @@ var (
 	errWireStream = errors.New("wire: unknown stream")
 	errWireClosed = errors.New("wire: no new streams")
 	errWireKind   = &protocols.Error{Reason: protocols.ReasonUpstreamProtocol, Detail: "unknown frame"}
-	errWireSilent = &protocols.Error{Reason: protocols.ReasonUpstreamReset, Detail: "no answer to a ping"}
+	errWireSilent = &protocols.Error{Reason: protocols.ReasonUpstreamSilent, Detail: "no answer to a ping"}
 	errWireCut    = errors.New("wire: cut")
 )
 

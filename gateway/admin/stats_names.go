@@ -111,7 +111,7 @@ func byReason(m map[string]int64, one *metrics.Series) {
 	switch last(one) {
 	case "client_gone":
 		put(m, "request_local_reset", one)
-	case "upstream_reset", "upstream_cut", "upstream_truncated":
+	case "upstream_reset", "upstream_cut", "upstream_truncated", "upstream_silent":
 		put(m, "request_remote_reset", one)
 	case "request_timeout", "try_timeout":
 		put(m, "request_timeout", one)

@@ -191,8 +191,10 @@ func upstreamReason(r rule) protocols.Reason {
 	switch ruleTable[r].reason {
 	case headTooLarge:
 		return protocols.ReasonUpstreamHeadTooLarge
-	case protocols.ReasonOverflow, protocols.ReasonPeerSilent:
-		return ruleTable[r].reason
+	case protocols.ReasonOverflow:
+		return protocols.ReasonOverflow
+	case protocols.ReasonPeerSilent:
+		return protocols.ReasonUpstreamSilent
 	case protocols.ReasonClientGone:
 		return protocols.ReasonUpstreamReset
 	default:

@@ -88,7 +88,7 @@ func TestRules(t *testing.T) {
 		}
 		switch upstreamFaults[r].Reason {
 		case protocols.ReasonUpstreamProtocol, protocols.ReasonUpstreamHeadTooLarge, protocols.ReasonUpstreamReset,
-			protocols.ReasonOverflow, protocols.ReasonPeerSilent:
+			protocols.ReasonOverflow, protocols.ReasonUpstreamSilent:
 		default:
 			t.Errorf("rule %d is called %v at a client", r, upstreamFaults[r].Reason)
 		}

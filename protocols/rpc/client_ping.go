@@ -7,7 +7,7 @@ import (
 )
 
 // ErrSilent is the end of a connection whose server does not answer pings.
-var ErrSilent = &protocols.Error{Reason: protocols.ReasonPeerSilent, Detail: "several heartbeats in a row were not answered"}
+var ErrSilent = &protocols.Error{Reason: protocols.ReasonUpstreamSilent, Detail: "several heartbeats in a row were not answered"}
 
 // Deadline implements protocols.TimedCodec.
 func (c *Client) Deadline() time.Duration {

@@ -179,7 +179,8 @@ func appendReason(dst []byte, r *Record, _ *operand) []byte {
 func appendTransportFailure(dst []byte, r *Record, o *operand) []byte {
 	switch r.Reason {
 	case protocols.ReasonConnectFailed, protocols.ReasonConnectTimeout, protocols.ReasonUpstreamReset,
-		protocols.ReasonUpstreamCut, protocols.ReasonUpstreamTruncated, protocols.ReasonUpstreamProtocol:
+		protocols.ReasonUpstreamCut, protocols.ReasonUpstreamTruncated, protocols.ReasonUpstreamSilent,
+		protocols.ReasonUpstreamProtocol, protocols.ReasonUpstreamHeadTooLarge:
 		return appendReason(dst, r, o)
 	default:
 		return dst
