@@ -131,6 +131,7 @@ func (c *Cluster) publish() {
 			e = &Endpoint{Cluster: c, Addr: addr, Name: name, Hostname: h.hostname()}
 			if secure {
 				e.dialer = c.manager.hooks.EndpointDialer(e, c.config.TLS)
+				e.lenient = c.config.TLS.IgnoreUnexpectedEOF
 			}
 			e.Data = c.manager.hooks.EndpointAdded(e)
 		}

@@ -20,6 +20,7 @@ type Endpoint struct {
 	Data any
 
 	dialer  Dialer // nil: connections are sockets
+	lenient bool   // TLSConfig.IgnoreUnexpectedEOF
 	dialErr atomic.Pointer[error]
 
 	// conns counts connections, established or not, over all loops; written at connect and close only.

@@ -16,6 +16,9 @@ type TLSConfig struct {
 	ServerName string
 	// InsecureSkip accepts every certificate.
 	InsecureSkip bool
+	// IgnoreUnexpectedEOF takes an endpoint's FIN for the end of what only the end of its connection delimits, though nobody has
+	// signed it with close_notify.
+	IgnoreUnexpectedEOF bool
 	// Protocols are offered by ALPN where the protocol spoken has no name of its own.
 	Protocols              []string
 	MinVersion, MaxVersion uint16   // 0: TLS 1.2 and 1.3

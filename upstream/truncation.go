@@ -16,9 +16,9 @@ func truncated(lc loop.Conn) bool {
 
 // decodeEnd is the codec's DecodeEOF, except that an end which nobody has signed completes nothing. RFC 9112 section 9.8: "A
 // response that has neither chunked transfer coding nor Content-Length is complete only if a valid closure alert has been
-// received." The same goes for a direction of a tunnel.
+// received." The same goes for a direction of a tunnel. A cluster with IgnoreUnexpectedEOF takes that upon itself.
 func (c *conn) decodeEnd(lc loop.Conn, rest []byte) error {
-	if !truncated(lc) {
+	if c.host.endpoint.lenient || !truncated(lc) {
 		return c.codec.DecodeEOF(c.now(), rest, c, lc)
 	}
 	for len(rest) > 0 && c.state == connLeased {
@@ -59,5 +59,5 @@ func endReason(err error) protocols.Reason {
 }
 
 var errTruncated = &protocols.Error{
-	Reason: protocols.ReasonUpstreamTruncated, Detail: "the upstream ended TLS without close_notify (RFC 9112 section 9.8)",
+	Reason: protocols.ReasonUpstreamTruncated, Detail: "the upstream ended TLS without close_notify (RFC 9112 section 9.8); ignore_unexpected_eof of its tls_context accepts that",
 }

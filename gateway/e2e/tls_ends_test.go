@@ -155,9 +155,15 @@ func wantReset(t *testing.T, r io.Reader) {
 }
 
 // TestTLSTruncatedAnswer ends answers of every form with and without close_notify. RFC 9112 section 9.8: what has its length,
-// or its chunks, is complete without; what only the end of the connection delimits is not.
+// or its chunks, is complete without; what only the end of the connection delimits is not, unless the cluster says otherwise.
 func TestTLSTruncatedAnswer(t *testing.T) {
 	t.Parallel()
+	t.Run("strict", func(t *testing.T) { truncatedAnswers(t, "upstream_truncated", "") })
+	t.Run("lenient", func(t *testing.T) { truncatedAnswers(t, "-", `,"ignore_unexpected_eof":true`) })
+}
+
+// truncatedAnswers wants the reason of answers that a FIN ends, from a cluster with more in its tls_context.
+func truncatedAnswers(t *testing.T, reason, more string) {
 	ca := newAuthority(t)
 	cfg := &tls.Config{Certificates: []tls.Certificate{ca.certificate("a.test")}}
 	w := newWorld(t)
@@ -181,13 +187,13 @@ func TestTLSTruncatedAnswer(t *testing.T) {
 	})
 	logs := w.tempFile("access.log")
 	g := w.start(sketch{hosts: []string{upstream}, speaks: "Http1,Http2", route: `"upstream_protocol":"Http1"`,
-		chain: `"tls_context":` + ca.context("", "front.test"), cluster: fmt.Sprintf(`"tls_context":{"status":true,"ca_cert":%q}`, ca.PEM),
+		chain: `"tls_context":` + ca.context("", "front.test"), cluster: fmt.Sprintf(`"tls_context":{"status":true,"ca_cert":%q%s}`, ca.PEM, more),
 		listener: fmt.Sprintf(`"access_logs":[{"log_path":%q,"log_format":"%%request_uri%% %%response_flag%%"}]`, logs),
 		document: adminOnAnyPort}.String())
 	want, cut := map[string]string{}, 0 // the lines' ends, by their beginnings
 	for _, tt := range []struct{ path, signed, truncated string }{
-		{"/until-close", "-", "upstream_truncated"},
-		{"/old", "-", "upstream_truncated"},
+		{"/until-close", "-", reason},
+		{"/old", "-", reason},
 		{"/length", "-", "-"},
 		{"/chunked", "-", "-"},
 		{"/short", "upstream_cut", "upstream_cut"},
@@ -229,6 +235,9 @@ func TestTLSTruncatedAnswer(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("not logged: %v", want)
 	}
+	if cut == 0 {
+		return
+	}
 	for _, series := range []string{
 		`sluice_downstream_requests_failed_total{listener="l",reason="upstream_truncated"}`,
 		`sluice_cluster_requests_failed_total{cluster="c",reason="upstream_truncated"}`,
@@ -259,8 +268,9 @@ func tunnelKinds() []tunnelKind {
 	}
 }
 
-// tunnels plays with every kind of tunnel, in both versions of TLS, between a server and a client.
-func tunnels(t *testing.T, serve func(c *tlsPeer), ask func(t *testing.T, c *tlsPeer)) {
+// tunnels plays with every kind of tunnel, in both versions of TLS, between a server and a client; the cluster's tls_context has
+// more in it.
+func tunnels(t *testing.T, more string, serve func(c *tlsPeer), ask func(t *testing.T, c *tlsPeer)) {
 	t.Helper()
 	ca := newAuthority(t)
 	for _, kind := range tunnelKinds() {
@@ -278,7 +288,7 @@ func tunnels(t *testing.T, serve func(c *tlsPeer), ask func(t *testing.T, c *tls
 					serve(c)
 				})
 				at := w.proxy(sketch{hosts: []string{upstream}, tcp: kind.tcp, proxy: kind.proxy, chain: `"tls_context":` + ca.context("", "a.test"),
-					cluster: fmt.Sprintf(`"tls_context":{"status":true,"ca_cert":%q}`, ca.PEM)})
+					cluster: fmt.Sprintf(`"tls_context":{"status":true,"ca_cert":%q%s}`, ca.PEM, more)})
 				c := w.dialTLS(at, &tls.Config{RootCAs: ca.pool, ServerName: "a.test", MaxVersion: version})
 				if kind.request != "" {
 					c.send(kind.request)
@@ -298,7 +308,7 @@ func TestTLSTunnelHalfClosed(t *testing.T) {
 	t.Parallel()
 	rest := bytes.Repeat([]byte("the rest"), 40_000)
 	t.Run("the client ends first", func(t *testing.T) {
-		tunnels(t, func(c *tlsPeer) {
+		tunnels(t, "", func(c *tlsPeer) {
 			c.want("question")
 			c.wantEnd()
 			c.send(string(rest))
@@ -311,7 +321,7 @@ func TestTLSTunnelHalfClosed(t *testing.T) {
 		})
 	})
 	t.Run("the server ends first", func(t *testing.T) {
-		tunnels(t, func(c *tlsPeer) {
+		tunnels(t, "", func(c *tlsPeer) {
 			c.send("greeting")
 			_ = c.CloseWrite()
 			c.want(string(rest))
@@ -329,7 +339,7 @@ func TestTLSTunnelHalfClosed(t *testing.T) {
 func TestTLSTunnelTruncated(t *testing.T) {
 	t.Parallel()
 	t.Run("by the client", func(t *testing.T) {
-		tunnels(t, func(c *tlsPeer) {
+		tunnels(t, "", func(c *tlsPeer) {
 			c.want("question")
 			c.send("answer")
 			wantReset(c.p.t, c.p.TCPConn)
@@ -341,7 +351,7 @@ func TestTLSTunnelTruncated(t *testing.T) {
 		})
 	})
 	t.Run("by the server", func(t *testing.T) {
-		tunnels(t, func(c *tlsPeer) {
+		tunnels(t, "", func(c *tlsPeer) {
 			c.send("greeting")
 			c.want("yes")
 			c.end(truncated)
@@ -350,6 +360,21 @@ func TestTLSTunnelTruncated(t *testing.T) {
 			c.want("greeting")
 			c.send("yes")
 			wantReset(t, c.p.TCPConn)
+		})
+	})
+	t.Run("by a server that may", func(t *testing.T) {
+		tunnels(t, `,"ignore_unexpected_eof":true`, func(c *tlsPeer) {
+			c.send("greeting")
+			c.want("yes")
+			c.end(truncated)
+			c.want("more")
+			c.wantEnd()
+		}, func(_ *testing.T, c *tlsPeer) {
+			c.want("greeting")
+			c.send("yes")
+			c.wantEnd()
+			c.send("more")
+			c.end(signed)
 		})
 	})
 }

@@ -71,7 +71,7 @@ var sanMatcherSchema = strict(newSchema("a matcher", reads("exact", "prefix", "s
 
 var clusterTLSSchema = newSchema("the tls_context of a cluster",
 	reads("status", "server_name", "ca_cert", "cert_chain", "private_key", "insecure_skip", "cipher_suites", "ecdh_curves",
-		"min_version", "max_version", "alpn"),
+		"min_version", "max_version", "alpn", "ignore_unexpected_eof"),
 	ignores("MOSN does not use it either", "ticket"),
 	ignores("it belongs to listeners", "verify_client", "require_client_cert"),
 	refuses(noVerify, "type", "extend_verify", "callbacks"),

@@ -162,6 +162,7 @@ func (r *reader) clusterTLS(n *node) *upstream.TLSConfig {
 	c := &upstream.TLSConfig{
 		Origin: r.place(n), CAs: o.str("ca_cert"), Chain: o.str("cert_chain"), Key: o.str("private_key"),
 		ServerName: o.str("server_name"), InsecureSkip: o.boolean("insecure_skip", false), Protocols: r.alpn(o),
+		IgnoreUnexpectedEOF: o.boolean("ignore_unexpected_eof", false),
 	}
 	switch {
 	case c.Chain != "" && c.Key == "":
@@ -171,6 +172,9 @@ func (r *reader) clusterTLS(n *node) *upstream.TLSConfig {
 	}
 	if c.InsecureSkip {
 		r.warnf(o.at("insecure_skip"), "anybody can pretend to be these hosts: their certificates are not verified")
+	}
+	if c.IgnoreUnexpectedEOF {
+		r.warnf(o.at("ignore_unexpected_eof"), "anybody on the way can cut answers without a length short, and they pass for whole")
 	}
 	c.MinVersion, c.MaxVersion = r.tlsVersions(o)
 	c.CipherSuites, c.Curves = r.cipherSuites(o), r.curves(o)

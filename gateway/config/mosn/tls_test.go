@@ -56,3 +56,14 @@ func TestTLSClientAuth(t *testing.T) {
 		t.Errorf("%+v, %+v", c.Clusters[0].TLS, c.Clusters[1].TLS)
 	}
 }
+
+func TestIgnoreUnexpectedEOF(t *testing.T) {
+	text := around("clusters", `[{"name":"c","hosts":[{"address":"127.0.0.1:80"}],"tls_context":{"status":true,"ignore_unexpected_eof":true}}]`)
+	c, problems, err := Parse("c.json", []byte(text), testOptions())
+	if err != nil || !c.Clusters[0].TLS.IgnoreUnexpectedEOF {
+		t.Fatalf("%v: %+v", err, c)
+	}
+	if len(problems) != 1 || !strings.Contains(problems[0].Message, "anybody on the way can cut answers") {
+		t.Errorf("%v", problems)
+	}
+}
