@@ -231,6 +231,35 @@ func TestBoltSlowReader(t *testing.T) {
 	r.wantServers(2)
 }
 
+// Who reads slowly, but reads, has no more calls put behind it, and keeps its connection.
+func TestBoltSlowReaderKeepsItsConnection(t *testing.T) {
+	const size = 1 << 20
+	r := newBoltRig(t, rigConfig())
+	reader := r.start(&call{verdict: protocols.Pause})
+	r.l.Run()
+	s := r.server(0)
+	s.SendBytes(boltAnswer(s.boltCalls()[0], strings.Repeat("y", size)))
+	r.l.Run()
+	for given := 0; !reader.done; {
+		n := strings.Count(reader.got, "y") - given
+		if given += n; n == 0 {
+			t.Fatalf("nothing has come behind %d bytes", given)
+		}
+		other := r.call()
+		r.l.Run()
+		for _, id := range r.server(1).boltCalls() {
+			r.server(1).SendBytes(boltAnswer(id, ""))
+		}
+		r.l.Advance(time.Second)
+		want(t, []*call{other}, "done")
+		r.l.Do(func() { reader.lease.Resume(n) })
+		r.l.Run()
+	}
+	want(t, []*call{reader}, "done")
+	r.wantServers(2)
+	r.checkIdle()
+}
+
 // What a server has sent before it closed is read, however slowly.
 func TestBoltStalledConnectionEnds(t *testing.T) {
 	const size = 300 << 10

@@ -56,6 +56,7 @@ type muxConn struct {
 	cut         bool // it was closed while streams were open
 	counted     bool // lane.live counts it
 	stalled     bool // the codec takes nothing until exchanges have taken what they have: the connection is paused
+	slow        bool // it was, and has had no room since: nobody waits for it
 }
 
 func newMuxConn(h *host, ln *lane, env *protocols.Env) *muxConn {
@@ -82,7 +83,7 @@ func newMuxConn(h *host, ln *lane, env *protocols.Env) *muxConn {
 
 // count lets the lane know whether the connection is one of those that requests may wait for.
 func (m *muxConn) count() {
-	switch counts := m.state < muxDraining && m.sending == 0 && !m.stalled; {
+	switch counts := m.state < muxDraining && m.sending == 0 && !m.slow; {
 	case counts == m.counted:
 		return
 	case counts:
@@ -196,7 +197,7 @@ func (m *muxConn) obey(s protocols.Status) (done bool) {
 	case s.Yielded:
 		m.c.Resume()
 	case s.Stalled:
-		m.stalled = true
+		m.stalled, m.slow = true, true
 		m.count()
 		m.c.Pause()
 	default:
@@ -209,7 +210,6 @@ func (m *muxConn) obey(s protocols.Status) (done bool) {
 func (m *muxConn) readOn() {
 	if m.stalled && m.state != muxClosing && !m.mux.Status().Stalled {
 		m.stalled = false
-		m.count()
 		m.c.Resume()
 	}
 }
@@ -281,6 +281,10 @@ func (m *muxConn) place() {
 		if m.host.index < 0 || m.surrenders() {
 			m.drain(true)
 		}
+	}
+	if m.slow && !m.stalled && s.Room > 0 {
+		m.slow = false
+		m.count()
 	}
 	switch {
 	case m.state == muxDraining && m.streams == 0:

@@ -97,6 +97,24 @@ func TestSlowReaderHasOneAllowance(t *testing.T) {
 	}
 }
 
+// No call is put behind an answer that has stopped the connection, until it has ended.
+func TestNoRoomBehindASlowReader(t *testing.T) {
+	e, ids, rest := stalledClient(t, 1, 1<<20)
+	e.encode(protocols.Event{Kind: protocols.KindCredit, Stream: ids[0], N: e.env.Owed})
+	if s := e.codec.Status(); s.Stalled || s.Room != 0 {
+		t.Errorf("behind a credit: %+v", s)
+	}
+	e.sink.then = nil
+	e.receive(rest[:100_000])
+	if s := e.codec.Status(); s.Stalled || s.Room != 0 {
+		t.Errorf("within the answer: %+v", s)
+	}
+	e.receive(rest[100_000:])
+	if s := e.codec.Status(); s.Room == 0 || !s.Idle {
+		t.Errorf("behind the answer: %+v", s)
+	}
+}
+
 // Who keeps nobody waiting has the connection for as long as its owner wants.
 func TestSlowReaderAlone(t *testing.T) {
 	e, _, _ := stalledClient(t, 1, 1<<20)

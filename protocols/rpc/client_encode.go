@@ -121,7 +121,7 @@ func (c *Client) reset(i int) {
 
 // room is how many streams may be opened now.
 func (c *Client) room() int {
-	if c.phase != protocols.PhaseOpen || !c.between() || c.traits&isFull != 0 || c.stalled() {
+	if c.phase != protocols.PhaseOpen || !c.between() || c.traits&isFull != 0 || c.slow() {
 		return 0
 	}
 	return min(c.env.Limits.Calls, maxSlots-spareSlots) - int(c.used)

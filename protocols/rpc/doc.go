@@ -41,7 +41,7 @@
 // streams hold Limits.Owed, or while the client does not take its answers. Content behind which a stream is over (an
 // answer's, a one-way call's) is not counted: it is the owner's alone, and at most 32 KiB of each.
 //
-// So one sink that takes nothing is in the way of all the calls whose answers come behind. A stalled client has no Room,
-// and resets the stream in the way, with ReasonSlowReader, when it has kept others waiting for a second per MiB of its
-// answer. One that is alone on its connection has the time that its owner gives it.
+// So one sink that takes nothing is in the way of all the calls whose answers come behind. A client has no Room while it
+// reads an answer that has stopped it, and resets that stream, with ReasonSlowReader, when it has kept others waiting for
+// a second per MiB. One that is alone on its connection has the time that its owner gives it.
 package rpc
