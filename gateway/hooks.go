@@ -18,6 +18,8 @@ func (g *Gateway) hooks() upstream.Hooks {
 		EndpointDialer: func(e *upstream.Endpoint, cfg *upstream.TLSConfig) upstream.Dialer { return g.tls.dialer(e, cfg) },
 		ClusterAdded:   func(c *upstream.Cluster) any { return g.counters.Cluster(c.Name) },
 		EndpointAdded:  func(e *upstream.Endpoint) any { return g.counters.Endpoint(e.Cluster.Name, e.Name) },
+		// It locks what a scrape may hold for a while: not on a loop.
+		EndpointGone: func(_ loop.Loop, e *upstream.Endpoint) { go g.counters.EndpointGone(e.Cluster.Name, e.Name) },
 		ResolveFailed: func(c *upstream.Cluster, name string, err error) {
 			g.log.Warn("a host name could not be resolved; addresses that were found before stay in use",
 				"cluster", c.Name, "host", name, "error", err)

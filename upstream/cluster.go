@@ -133,6 +133,7 @@ func (c *Cluster) publish() {
 				e.dialer = c.manager.hooks.EndpointDialer(e, c.config.TLS)
 				e.lenient = c.config.TLS.IgnoreUnexpectedEOF
 			}
+			e.users.Store(int32(len(c.locals))) //nolint:gosec // a number of loops
 			e.Data = c.manager.hooks.EndpointAdded(e)
 		}
 		seen[name], kept[key] = e, e

@@ -25,6 +25,8 @@ type Endpoint struct {
 
 	// conns counts connections, established or not, over all loops; written at connect and close only.
 	conns atomic.Int64
+	// users counts the loops that may still use it.
+	users atomic.Int32
 	// starved has a bit for each loop (modulo 64: more loops share bits) on which a request waits because conns is at the cluster's limit.
 	starved atomic.Uint64
 }

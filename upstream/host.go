@@ -14,6 +14,7 @@ type host struct {
 	endpoint *Endpoint
 	index    int   // in local.own and local.set.endpoints; -1 when the endpoint is gone
 	inFlight int32 // only while index is -1
+	links    int   // connections on this loop, established or not
 
 	idle           []*conn // last used last
 	oldest, newest *Wait
@@ -229,12 +230,14 @@ func (h *host) sated() {
 func (h *host) takeConn() bool {
 	e, limit, i := h.endpoint, h.local.set.config.Limits.Connections, h.local.loop.Index()
 	if e.takeConn(limit) {
+		h.links++
 		return true
 	}
 	first := e.starve(i)
 	// What was closed just before the bit was there to be seen wakes nobody.
 	if e.takeConn(limit) {
 		h.sated()
+		h.links++
 		return true
 	}
 	h.hooks().Starved(h.local.loop, e)
@@ -282,6 +285,9 @@ func (h *host) evict(ln *lane) {
 // was one: then this loop, if it waits too, has its turn later.
 func (h *host) freed() bool {
 	h.endpoint.dropConn()
+	if h.links--; h.links == 0 && h.index < 0 {
+		h.leave()
+	}
 	if i := h.local.loop.Index(); h.hungry(nil) && h.endpoint.starvesElsewhere(i) {
 		h.endpoint.starve(i)
 	}
@@ -332,6 +338,18 @@ func (h *host) retire() {
 		}
 	}
 	h.failAll(protocols.ReasonNoHealthyEndpoint)
+	if h.links == 0 {
+		h.leave()
+	}
+}
+
+// leave says that this loop uses the endpoint no more, when the callback that has found it out is over: it may have to count.
+func (h *host) leave() {
+	h.local.loop.Post(func() {
+		if h.endpoint.users.Add(-1) == 0 {
+			h.hooks().EndpointGone(h.local.loop, h.endpoint)
+		}
+	})
 }
 
 func (h *host) failAll(r protocols.Reason) {

@@ -23,6 +23,9 @@ type Manager struct {
 type Hooks struct {
 	ClusterAdded  func(c *Cluster) any
 	EndpointAdded func(e *Endpoint) any
+	// EndpointGone tells, on the loop that was the last to use it, that e has left its cluster, and has no connection and gets
+	// none. Requests that had one may still be in progress.
+	EndpointGone func(l loop.Loop, e *Endpoint)
 	// EndpointDialer runs before EndpointAdded for an endpoint of a cluster with TLS, unless its host is without; it gives
 	// what connects to it.
 	EndpointDialer func(e *Endpoint, cfg *TLSConfig) Dialer
@@ -46,6 +49,9 @@ func (h *Hooks) fill() {
 	}
 	if h.EndpointAdded == nil {
 		h.EndpointAdded = func(*Endpoint) any { return nil }
+	}
+	if h.EndpointGone == nil {
+		h.EndpointGone = func(loop.Loop, *Endpoint) {}
 	}
 	if h.EndpointDialer == nil {
 		h.EndpointDialer = func(e *Endpoint, _ *TLSConfig) Dialer {

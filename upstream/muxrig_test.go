@@ -22,6 +22,7 @@ type rig struct {
 	closes  []string // what ConnClosed told
 	waiting int
 	failed  int
+	inUse   map[*Endpoint]bool // added, and not yet gone
 }
 
 const rigAddr = "10.0.0.1:80"
@@ -35,7 +36,8 @@ func newRig(t testing.TB, cfg ClusterConfig, loops ...*looptest.Loop) *rig {
 	if len(loops) == 0 {
 		loops = []*looptest.Loop{looptest.New(t)}
 	}
-	r := &rig{t: t, l: loops[0], wire: &wire{room: 100, window: 1 << 20}, env: protocols.NewEnv(protocols.Limits{})}
+	r := &rig{t: t, l: loops[0], wire: &wire{room: 100, window: 1 << 20}, env: protocols.NewEnv(protocols.Limits{}),
+		inUse: make(map[*Endpoint]bool)}
 	r.proto = r.wire.protocol()
 	var all []loop.Loop
 	for _, l := range loops {
@@ -45,6 +47,13 @@ func newRig(t testing.TB, cfg ClusterConfig, loops ...*looptest.Loop) *rig {
 		})
 	}
 	r.manager = NewManager(all, Hooks{
+		EndpointAdded: func(e *Endpoint) any { r.inUse[e] = true; return nil },
+		EndpointGone: func(_ loop.Loop, e *Endpoint) {
+			if !r.inUse[e] || e.Connections() != 0 {
+				t.Errorf("the endpoint %s is gone with %d connections; it was in use: %v", e.Name, e.Connections(), r.inUse[e])
+			}
+			delete(r.inUse, e)
+		},
 		ConnClosed: func(_ loop.Loop, _ *Endpoint, remote, busy bool) {
 			r.closes = append(r.closes, fmt.Sprintf("remote=%v busy=%v", remote, busy))
 		},
@@ -60,6 +69,9 @@ func newRig(t testing.TB, cfg ClusterConfig, loops ...*looptest.Loop) *rig {
 			if err := r.idle(l); err != nil {
 				t.Errorf("loop %d: %v", l.Index(), err)
 			}
+		}
+		if len(r.inUse) != 0 {
+			t.Errorf("%d endpoints are not gone in the end", len(r.inUse))
 		}
 	})
 	return r

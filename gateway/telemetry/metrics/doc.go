@@ -17,6 +17,6 @@
 // # Limits
 //
 // A family holds at most [Limits].Series sets of label values; what comes later is counted under the label value
-// "_overflow", so a metric can lose its detail but not its sum. The same label values give the same handle for the life
-// of the process: a reload zeroes nothing.
+// "_overflow", so a metric can lose its detail but not its sum. The same label values give the same handle: a reload zeroes
+// nothing. Only the series of things that come and go by themselves, endpoints, are removed, a while after they have gone.
 package metrics

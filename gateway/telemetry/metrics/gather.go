@@ -1,6 +1,9 @@
 package metrics
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Series is one set of label values of one family, summed over all loops at one moment.
 type Series struct {
@@ -26,7 +29,7 @@ type Series struct {
 func (r *Registry) Snapshot() []Series {
 	r.gathering.Lock()
 	defer r.gathering.Unlock()
-	shards := r.collect()
+	shards := r.update()
 
 	var out []Series
 	r.mu.Lock()
@@ -69,13 +72,40 @@ func (s *source) append(out []Series, limit int) []Series {
 	return out
 }
 
-// collect brings the copies of all shards up to date and returns them; gathering is held. A shard whose loop does not
-// answer in time gives its last copy; a loop that is stuck is not asked again before it has answered.
-func (r *Registry) collect() []*Shard {
+// update collects, removes the series of what is gone, and recycles their cells, one gathering later: the loops zero them in
+// between. Copies that are not all fresh decide nothing. gathering is held.
+func (r *Registry) update() []*Shard {
+	asOf := r.now()
 	r.mu.Lock()
-	shards := r.shards[:len(r.shards):len(r.shards)]
+	dirty := slices.Clone(r.dirty)
 	r.mu.Unlock()
+	shards, fresh := r.collect(dirty)
+	if !fresh {
+		return shards
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recycle(dirty)
+	for _, g := range r.groups {
+		r.expire(g, shards, asOf)
+	}
+	return shards
+}
+
+// collect brings the copies of all shards up to date and returns them, and whether all of them are fresh and have zeroed dirty;
+// gathering is held. A shard whose loop does not answer in time gives its last copy; a loop that is stuck is not asked again
+// before it has answered.
+func (r *Registry) collect(dirty []freeCell) (shards []*Shard, fresh bool) {
+	r.mu.Lock()
+	shards = r.shards[:len(r.shards):len(r.shards)]
+	r.mu.Unlock()
+	fresh = true
 	for _, s := range shards {
+		if s.asked || s.final.Load() != nil {
+			fresh = false
+		} else if len(dirty) > 0 {
+			s.clean(dirty)
+		}
 		s.ask()
 	}
 	var deadline <-chan time.Time
@@ -86,11 +116,13 @@ func (r *Registry) collect() []*Shard {
 	}
 	late := false
 	for _, s := range shards {
+		fresh = fresh && s.asked
 		if !s.receive(deadline, &late) {
 			r.stale.Add(1)
+			fresh = false
 		}
 	}
-	return shards
+	return shards, fresh
 }
 
 // ask makes the loop copy its cells, unless it has been asked already or has stopped.

@@ -12,6 +12,7 @@ import (
 type Limits struct {
 	Series int           // sets of label values per family, values that the program enumerates not counted: 2000
 	Wait   time.Duration // how long a gathering waits for the loops before it takes their last copies: 1 s
+	Linger time.Duration // how long the series of a thing that is gone (an endpoint) stay, for the last scrapes: 5 min
 }
 
 func (l Limits) withDefaults() Limits {
@@ -21,12 +22,16 @@ func (l Limits) withDefaults() Limits {
 	if l.Wait == 0 {
 		l.Wait = time.Second
 	}
+	if l.Linger == 0 {
+		l.Linger = 5 * time.Minute
+	}
 	return l
 }
 
 // A Registry holds the families of a process and the shards of its loops. It is safe on any goroutine.
 type Registry struct {
 	limits   Limits
+	now      func() time.Time
 	numCells atomic.Uint32 // grows under mu, before the handle that needs it is given out
 
 	mu         sync.Mutex
@@ -35,6 +40,10 @@ type Registry struct {
 	sources    []*source
 	shards     []*Shard
 	overflowed uint64 // Withs that a full family answered with the overflow series
+	groups     []*group
+	dirty      []freeCell // of series that are gone, to be zeroed at the next gathering
+	freeNarrow []uint32   // zeroed cells of counters and gauges
+	freeWide   []uint32   // of histograms
 
 	gathering sync.Mutex // held by the one goroutine that gathers
 	stale     atomic.Uint64
@@ -45,7 +54,7 @@ func NewRegistry() *Registry { return NewLimited(Limits{}) }
 
 // NewLimited returns an empty registry with limits l.
 func NewLimited(l Limits) *Registry {
-	r := &Registry{limits: l.withDefaults(), byName: make(map[string]*family)}
+	r := &Registry{limits: l.withDefaults(), now: time.Now, byName: make(map[string]*family)}
 	r.numCells.Store(reservedCells)
 	r.CounterFunc("sluice_metrics_stale_copies_total",
 		"Loops that did not answer a scrape in time, so that it showed their last numbers.",
@@ -97,9 +106,14 @@ func (r *Registry) declare(kind Kind, name, help string, labels []string) *famil
 
 // newCells reserves the cells of one series; mu is held.
 func (r *Registry) newCells(kind Kind) uint32 {
-	n := uint32(1)
+	free, n := &r.freeNarrow, uint32(1)
 	if kind == KindHistogram {
-		n = histogramCells
+		free, n = &r.freeWide, histogramCells
+	}
+	if last := len(*free) - 1; last >= 0 {
+		cell := (*free)[last]
+		*free = (*free)[:last]
+		return cell
 	}
 	cell := r.numCells.Load()
 	r.numCells.Store(cell + n)

@@ -20,6 +20,9 @@ type Set struct {
 	clusterFellBack   *CounterFamily
 	clusterWaiting    *GaugeFamily
 	endpointStarved   *CounterFamily
+
+	reg       *Registry
+	endpoints *group
 }
 
 type downstream struct {
@@ -51,6 +54,7 @@ type upstream struct {
 // NewSet declares the families in r.
 func NewSet(r *Registry) *Set {
 	s := &Set{
+		reg: r,
 		down: downstream{
 			opened:         r.Counter("sluice_downstream_connections_total", "Connections accepted.", "listener"),
 			closed:         r.Counter("sluice_downstream_connections_closed_total", "Connections closed.", "listener"),
@@ -83,6 +87,7 @@ func NewSet(r *Registry) *Set {
 		clusterWaiting:    r.Gauge("sluice_cluster_requests_waiting", "Requests that wait for a connection.", "cluster"),
 		endpointStarved:   r.Counter("sluice_endpoint_starved_total", "Requests that found no idle connection at the endpoint's connection limit.", "cluster", "endpoint"),
 	}
+	s.endpoints = r.newGroup(append(s.end.families(), s.endpointStarved.f)...)
 	return s
 }
 
@@ -102,6 +107,11 @@ func newUpstream(r *Registry, what string, labels ...string) upstream {
 		responses:      r.Counter(name("responses_total"), "Responses received, by class of status code.", with("code_class")...).Enumerates(1),
 		duration:       r.Histogram(name("request_duration_seconds"), "Time from choosing the endpoint to the last byte of its response.", labels...),
 	}
+}
+
+func (u *upstream) families() []*family {
+	return []*family{u.opened.f, u.closed.f, u.connectFailed.f, u.active.f, u.requestsActive.f, u.received.f, u.sent.f, u.requests.f,
+		u.failed.f, u.responses.f, u.duration.f}
 }
 
 // Reasons is a counter for each reason but ReasonNone, which counts into nothing.
@@ -280,7 +290,13 @@ type Endpoint struct {
 	Starved Counter // no idle connection at the limit
 }
 
-// Endpoint returns the handles of an endpoint, which its address names.
+// Endpoint returns the handles of an endpoint, which its address names. They are good until as many EndpointGone as Endpoint
+// have been called with these names.
 func (s *Set) Endpoint(cluster, address string) *Endpoint {
+	s.reg.join(s.endpoints, cluster, address)
 	return &Endpoint{Upstream: s.end.with(cluster, address), Starved: s.endpointStarved.With(cluster, address)}
 }
+
+// EndpointGone says that who got the handles of an endpoint counts with them no more. Its series go, Limits.Linger later; what
+// the cluster counts stays.
+func (s *Set) EndpointGone(cluster, address string) { s.reg.leave(s.endpoints, cluster, address) }
