@@ -65,10 +65,6 @@ func newTransport(cfg *config.Config, workers []*worker, log *slog.Logger, every
 		if c.TLS == nil {
 			continue
 		}
-		if c.TLS.InsecureSkip {
-			log.Warn("INSECURE: the certificates of a cluster's hosts are not verified, anybody can pretend to be them",
-				"cluster", c.Name, "configured at", c.TLS.Origin)
-		}
 		if t.clients[c.TLS].base != nil {
 			continue
 		}

@@ -171,7 +171,7 @@ func (r *reader) clusterTLS(n *node) *upstream.TLSConfig {
 		r.errorf(o.at("private_key"), `"cert_chain" is missing: expected the file of the key's certificate`)
 	}
 	if c.InsecureSkip {
-		r.warnf(o.at("insecure_skip"), "anybody can pretend to be these hosts: their certificates are not verified")
+		r.warnf(o.at("insecure_skip"), "INSECURE: anybody can pretend to be these hosts, for their certificates are not verified")
 	}
 	if c.IgnoreUnexpectedEOF {
 		r.warnf(o.at("ignore_unexpected_eof"), "anybody on the way can cut answers without a length short, and they pass for whole")
