@@ -3,6 +3,7 @@ package gateway
 import (
 	"testing"
 
+	"sluice/loop"
 	"sluice/protocols"
 )
 
@@ -76,7 +77,7 @@ func TestShares(t *testing.T) {
 func TestReadsWhileMuchIsHeld(t *testing.T) {
 	w := newRig(t, plain(toCluster, "")).g.workers[0]
 	for _, tt := range []struct{ more, want int }{
-		{0, 64 << 10}, {manyHeld - 1, 64 << 10}, {1, manyReads}, {mostHeld - manyHeld, mostReads}, {-1, manyReads}, {-mostHeld + 1, 64 << 10},
+		{0, loop.MaxRead}, {manyHeld - 1, loop.MaxRead}, {1, manyReads}, {mostHeld - manyHeld, mostReads}, {-1, manyReads}, {-mostHeld + 1, loop.MaxRead},
 	} {
 		if w.holdMore(tt.more); w.holds.reads() != tt.want {
 			t.Errorf("%d bytes are held: %d at once, want %d", w.holds.held, w.holds.reads(), tt.want)

@@ -107,12 +107,16 @@ type Handler interface {
 }
 
 // Water marks and limits of every connection.
+//
+// What is read is often sent at once, with a head in front of it. A segment to the loopback interface carries 65 483 bytes, and one
+// that a network card cuts up about as many: of 64 KiB a rest would go in a segment of its own, which doubles the cost of a
+// large body.
 const (
 	HighWater    = 64 << 10 // output above it: producers should pause
 	LowWater     = 16 << 10 // output at or below it again: Drained
 	MaxUnread    = 64 << 10 // unconsumed input at which reading stops (Options.MaxUnread changes it)
 	WriteThrough = 16 << 10 // a Write of this size or more is not copied first
-	MaxRead      = 64 << 10 // what one read takes (Loop.LimitReads)
+	MaxRead      = 60 << 10 // what one read takes (Loop.LimitReads)
 )
 
 // Tick is the resolution of timers.
