@@ -72,11 +72,11 @@ func (c *conn) sending() bool {
 	return c.phase <= phaseOpen && c.broken == 0 && c.flags&flagFIN == 0
 }
 
-// wrote is called when output was added. More than the high-water mark does not wait for the end of the batch: a socket that
-// takes it leaves room, and nobody has to be paused.
+// wrote is called when output was added. What fills a segment does not wait for the end of the batch: a socket that takes it
+// leaves room, and nobody has to be paused.
 func (c *conn) wrote() {
 	n := c.Buffered()
-	if n > HighWater && c.phase == phaseOpen && c.flags&flagBlocked == 0 {
+	if n > MaxRead && c.phase == phaseOpen && c.flags&flagBlocked == 0 {
 		if c.flush(); c.phase != phaseOpen {
 			return
 		}
