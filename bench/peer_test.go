@@ -103,7 +103,7 @@ func setupFor(t *testing.T, b *bench, p peer, l link, secure bool) setup {
 		t.Fatal(err)
 	}
 	s, err := p.prepare(b.shop, setup{
-		Listen: listen, Backend: 9, Admin: admin, Workers: 1, Connections: 100, Files: 1000, Buffer: "32k",
+		Listen: listen, Backend: 9, Admin: admin, Workers: 1, Connections: 100, Files: 1000, Buffer: "24k",
 		Down: l.down.String(), Up: l.up.String(), TLS: secure, Certificate: id.certificate, Key: id.key, Both: id.both,
 	})
 	if err != nil {

@@ -206,7 +206,7 @@ func (b *bench) startProxy(ctx context.Context, c contestant, d deployment) (*pr
 	s := setup{
 		Listen: listen, Backend: d.backend, Admin: admin, Workers: max(1, d.workers), Down: d.link.down.String(), Up: d.link.up.String(), Routes: d.routes,
 		WebSocket: d.websocket, Streaming: d.streaming,
-		Connections: d.connections + spareConnections, Files: filesFor(d.connections), Buffer: "32k",
+		Connections: d.connections + spareConnections, Files: filesFor(d.connections), Buffer: "24k",
 	}
 	if d.tls {
 		s.TLS, s.Certificate, s.Key, s.Both = true, b.identity.certificate, b.identity.key, b.identity.both

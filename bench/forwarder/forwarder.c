@@ -24,7 +24,7 @@
 
 #include "../common/program.h"
 
-enum { BUFFER = 64 << 10, BATCH = 256 };
+enum { BUFFER = 60 << 10, BATCH = 256 };
 
 /* One connection. "rest" is what waits to be sent to it: taken from the peer by a read that it could not take whole. */
 struct side {
