@@ -68,7 +68,7 @@ func TestNextEndpoint(t *testing.T) {
 		fmt.Fprintf(rw, "%s %d %v", r.Method, len(b), err)
 	})
 	for _, first := range []string{w.refusing(), w.hanging()} {
-		addr := w.proxy(sketch{hosts: []string{first, upstream}, cluster: `"connect_timeout":"50ms"`})
+		addr := w.proxy(sketch{hosts: []string{first, upstream}, cluster: `"connect_timeout":"300ms"`})
 		for i := range 4 {
 			r, err := w.client().Post("http://"+addr, "text/plain", strings.NewReader(strings.Repeat("x", 1+i*100_000)))
 			if err != nil {

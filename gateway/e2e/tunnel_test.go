@@ -317,7 +317,7 @@ func TestTunnelIdle(t *testing.T) {
 		name, timeouts string
 		cut            bool
 	}{
-		{"of requests", `"head":"20ms","stream_idle":"10ms","progress":"10ms","tunnel_idle":"1h"`, false},
+		{"of requests", `"head":"1s","stream_idle":"1s","progress":"1s","tunnel_idle":"1h"`, false},
 		{"of tunnels", `"tunnel_idle":"20ms"`, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -331,7 +331,7 @@ func TestTunnelIdle(t *testing.T) {
 				}
 				p.want("x")
 			})
-			addr := w.proxy(sketch{hosts: []string{upstream}, listener: `"connection_idle_timeout":"20ms"`,
+			addr := w.proxy(sketch{hosts: []string{upstream}, listener: `"connection_idle_timeout":"1s"`,
 				proxy: quiet + `,"timeouts":{` + tt.timeouts + `}`})
 			c := w.dial(addr)
 			c.send(wsRequest)

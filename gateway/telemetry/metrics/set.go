@@ -109,9 +109,9 @@ func newUpstream(r *Registry, what string, labels ...string) upstream {
 	}
 }
 
-func (u *upstream) families() []*family {
-	return []*family{u.opened.f, u.closed.f, u.connectFailed.f, u.active.f, u.requestsActive.f, u.received.f, u.sent.f, u.requests.f,
-		u.failed.f, u.responses.f, u.duration.f}
+func (f *upstream) families() []*family {
+	return []*family{f.opened.f, f.closed.f, f.connectFailed.f, f.active.f, f.requestsActive.f, f.received.f, f.sent.f, f.requests.f,
+		f.failed.f, f.responses.f, f.duration.f}
 }
 
 // Reasons is a counter for each reason but ReasonNone, which counts into nothing.
