@@ -16,10 +16,11 @@
 //
 // # Rounds
 //
-// The poller delivers events in batches of at most 32. What the callbacks leave behind is done at the end of the batch:
+// The poller delivers events in batches of at most 128. What the callbacks leave behind is done at the end of the batch:
 // output is flushed, ended connections are told. So the output of many callbacks on one connection leaves in one write,
-// and the process at the other end of many connections is woken once, not once for each. A batch of one, which is what
-// a loop with little to do gets, waits for nothing.
+// and the process at the other end of many connections is woken once, not once for each. While a look at epoll finds 16
+// events or more, the batch goes on with another look: what many peers do at once, the others are about to do. A batch of
+// few, which is what a loop with little to do gets, waits for nothing.
 //
 // What must let other sockets have their turn waits for a Round, which an edge-triggered eventfd asks for: posted
 // functions, unconsumed input after Resume. A descriptor is closed two Rounds after its connection, so that no event of a

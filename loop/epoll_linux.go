@@ -22,8 +22,10 @@ const (
 	lingerMS = 5
 	// eventsPerWait bounds a batch of events.
 	eventsPerWait = 256
-	// settleEvery is how many events may pass before the output of the first one is sent.
-	settleEvery = 32
+	// batchEvents is how many events may pass before the output of the first one is sent.
+	batchEvents = 128
+	// crowd is how many events a look must find for another look to be worth its system call before output is sent.
+	crowd = 16
 )
 
 func openPoller() (*poller, error) {
@@ -45,7 +47,8 @@ func (p *poller) Delete(fd int) error {
 	return os.NewSyscallError("epoll_ctl del", unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil))
 }
 
-// Polling calls f for every event until f returns an error, and returns that. It calls settle behind every batch.
+// Polling calls f for every event until f returns an error, and returns that. It calls settle behind every batch. While
+// many sockets become ready at once, more do so meanwhile, and they join the batch: see "Rounds" in doc.go.
 func (p *poller) Polling(f netpoll.PollEventHandler, settle func()) error {
 	events := make([]unix.EpollEvent, eventsPerWait)
 	for {
@@ -53,28 +56,42 @@ func (p *poller) Polling(f netpoll.PollEventHandler, settle func()) error {
 		if err != nil {
 			return err
 		}
-		for i := range events[:n] {
-			if err := f(int(events[i].Fd), events[i].Events, 0); err != nil {
-				return err
+		for unsettled := 0; n > 0; n = p.look(events) {
+			for i := range events[:n] {
+				if err := f(int(events[i].Fd), events[i].Events, 0); err != nil {
+					return err
+				}
+				if unsettled++; unsettled == batchEvents {
+					settle()
+					unsettled = 0
+				}
 			}
-			if i%settleEvery == settleEvery-1 {
-				settle()
+			if n < crowd || unsettled == 0 {
+				break
 			}
 		}
 		settle()
 	}
 }
 
+// look takes the events that are there. An error is none: the next wait reports it.
+func (p *poller) look(events []unix.EpollEvent) int {
+	n, errno := p.pwait(events, 0)
+	if errno != 0 {
+		return 0
+	}
+	return n
+}
+
 // wait blocks until there is an event, or a signal: then there may be none.
 func (p *poller) wait(events []unix.EpollEvent) (int, error) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(unsafe.SliceData(events))),
-		uintptr(len(events)), lingerMS, 0, 0)
+	n, errno := p.pwait(events, lingerMS)
 	var err error
 	switch {
 	case errno != 0:
 		err = errno
 	case n > 0:
-		return int(n), nil
+		return n, nil
 	default:
 		var blocked int
 		if blocked, err = unix.EpollWait(p.fd, events, -1); err == nil {
@@ -85,6 +102,13 @@ func (p *poller) wait(events []unix.EpollEvent) (int, error) {
 		return 0, nil
 	}
 	return 0, os.NewSyscallError("epoll_wait", err)
+}
+
+// pwait is epoll_pwait unseen by the scheduler.
+func (p *poller) pwait(events []unix.EpollEvent, timeoutMS int) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(unsafe.SliceData(events))),
+		uintptr(len(events)), uintptr(timeoutMS), 0, 0)
+	return int(n), errno
 }
 
 // Close releases the poller.
