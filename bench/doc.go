@@ -2,7 +2,7 @@
 //
 // # Usage
 //
-//	make bench                                  # everything, about 40 minutes
+//	make bench                                  # everything: 40 minutes with five peers, 100 with nine
 //	go run ./bench --quick                      # the main rows in two minutes, less certain
 //	go run ./bench --workload tiny --peer sluice,forwarder,nginx
 //	go run ./bench --save                       # also writes bench/results/<date>.{json,md}

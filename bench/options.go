@@ -32,7 +32,8 @@ type options struct {
 
 const usageText = `usage: go run ./bench [flags]
 
-Compares sluice with other proxies. A full run takes about 40 minutes of an otherwise quiet machine with two CPUs.
+Compares sluice with other proxies. A full run takes 40 minutes with five peers, 100 with nine,
+of an otherwise quiet machine with two CPUs.
 
   --quick            fewer workloads, fewer and shorter rounds: two minutes, less certain
   --workload NAMES   only these, separated by commas: %s
