@@ -20,7 +20,7 @@ const (
 	// lingerMS is how many milliseconds a loop waits before it gives its processor back. A collection of garbage, or
 	// anything else that must stop the loop, interrupts the wait with a signal.
 	lingerMS = 5
-	// eventsPerWait bounds a batch of events.
+	// eventsPerWait bounds what one look takes.
 	eventsPerWait = 256
 	// batchEvents is how many events may pass before the output of the first one is sent.
 	batchEvents = 128
